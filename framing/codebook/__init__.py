@@ -1,0 +1,1 @@
+"""What to look for: the label scheme as data."""

@@ -1,0 +1,1 @@
+"""Text to calibrated probabilities: bundles, encoders, evidence."""

@@ -1,0 +1,1 @@
+"""Examples to a bundle (the `train` extra)."""

@@ -1,0 +1,74 @@
+"""What a model learns from: coded passages, and our own parallel corpus with its slots filled."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from framing.codebook.coded import Coded
+from framing.text.normalize import normalize
+from framing.train.parallel import Telling, fill
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Training passages under one list of labels.
+
+    `targets` is float32 (n, labels) in [0, 1], NaN where a label was not coded: missing is not
+    negative. Rows of `tellings` follow the coded rows; their slots are filled anew at each call
+    of `texts`.
+    """
+
+    labels: tuple[str, ...]
+    coded: tuple[str, ...]
+    tellings: tuple[Telling, ...]
+    targets: npt.NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def texts(self, rng: np.random.Generator) -> list[str]:
+        """All passages, normalised as they will be when scored; `rng` picks the slot fillings."""
+        return [*self.coded, *(fill(telling, rng) for telling in self.tellings)]
+
+    @property
+    def fingerprint(self) -> str:
+        """Of texts and targets, in order."""
+        digest = hashlib.sha256("\0".join(self.labels).encode())
+        for text in (*self.coded, *(t.text for t in self.tellings)):
+            digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
+        digest.update(self.targets.tobytes())
+        return digest.hexdigest()
+
+
+def training_examples(coded: Coded, tellings: Sequence[Telling] = ()) -> Examples:
+    """Coded passages, followed by the parallel corpus' tellings where there are any."""
+    own = np.array(
+        [[float(label in t.labels) for label in coded.labels] for t in tellings], np.float32
+    ).reshape(len(tellings), len(coded.labels))
+    return Examples(
+        labels=tuple(coded.labels),
+        coded=tuple(normalize(text).text for text in coded.texts),
+        tellings=tuple(tellings),
+        targets=np.concatenate([coded.targets.astype(np.float32), own]),
+    )
+
+
+def held_out_split(
+    groups: Sequence[str], share: float, seed: int
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Row numbers to train on and to hold out, so that no group (document) is on both sides.
+
+    A group's side is decided by a hash of its name: adding documents moves no other document.
+    """
+
+    def held(group: str) -> bool:
+        digest = hashlib.sha256(f"{seed}\0{group}".encode("utf-8", "surrogatepass")).digest()
+        return int.from_bytes(digest[:8], "big") / 2**64 < share
+
+    side = np.array([held(str(group)) for group in groups], bool)
+    return np.flatnonzero(~side), np.flatnonzero(side)

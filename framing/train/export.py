@@ -1,0 +1,185 @@
+"""A fine-tuned network to an ONNX file: int8 weights in store, float32 arithmetic in use.
+
+Weights are rounded per output channel to 255 symmetric steps (Jacob et al. 2018) in torch first,
+so that the torch network and the ONNX graph hold the same numbers and can be compared. The graph
+multiplies them back with plain Cast and Mul nodes that the runtime folds at load: arithmetic stays
+float32, and a passage's probability does not depend on its batch-mates as it would with
+activations quantised per batch.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import torch
+from onnx import helper, numpy_helper
+from torch import nn
+
+from framing.train.finetune import Net
+
+OPSET = 20
+_STORED_FROM = 65_536  # elements; smaller tensors are not worth a scale
+_TAKES_4D_MASK = {"bert", "roberta", "xlm-roberta", "electra", "mpnet"}
+
+
+class _Graph(nn.Module):
+    """What is exported: ids and mask in, logits and the pooled vector out."""
+
+    def __init__(self, net: Net) -> None:
+        super().__init__()
+        self.net = net
+        self.additive = net.encoder.config.model_type in _TAKES_4D_MASK
+
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        # An additive mask given ready-made keeps the masking utilities' dynamic ops out.
+        given = (1.0 - mask[:, None, None, :].float()) * -10_000.0 if self.additive else mask
+        hidden = self.net.encoder(input_ids=ids, attention_mask=given).last_hidden_state
+        weight = mask.unsqueeze(-1).float()
+        pooled = (hidden * weight).sum(1) / weight.sum(1)
+        return self.net.head(pooled), pooled
+
+
+@torch.no_grad()
+def round_weights(net: Net) -> None:
+    """Round every large matrix of `net` in place to int8 steps per row (output channel)."""
+    for parameter in net.parameters():
+        if parameter.ndim == 2 and parameter.numel() >= _STORED_FROM:
+            scale = parameter.abs().amax(1, keepdim=True).clamp(min=1e-12) / 127
+            parameter.copy_((parameter / scale).round() * scale)
+
+
+def export_onnx(net: Net, path: Path) -> float:
+    """Write `net`, its weights rounded by `round_weights`, to `path`.
+
+    Returns
+    -------
+    float
+        The largest absolute difference between torch's and ONNX Runtime's logits on random
+        padded batches of several shapes.
+    """
+    net = net.eval()
+    net.encoder.set_attn_implementation("eager")
+    graph = _Graph(net).eval()
+    ids = torch.randint(5, net.encoder.config.vocab_size, (3, 24))
+    mask = torch.ones_like(ids)
+    mask[1, 10:] = 0
+    axes = {0: torch.export.Dim("batch", max=65_536), 1: torch.export.Dim("tokens", min=2, max=512)}
+    with warnings.catch_warnings(), _quiet("torch.onnx"), torch.no_grad():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            graph,
+            (ids, mask),
+            dynamo=True,
+            dynamic_shapes=(axes, axes),
+            input_names=["input_ids", "attention_mask"],
+            output_names=["logits", "pooled"],
+            opset_version=OPSET,
+            verbose=False,
+        )
+    assert program is not None
+    model = store_int8(program.model_proto)
+    onnx.checker.check_model(model)
+    path.write_bytes(model.SerializeToString(deterministic=True))
+    return _largest_difference(graph, path)
+
+
+def store_int8(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Hold large matrices as int8 and a scale per output channel, multiplied back in the graph."""
+    graph = model.graph
+    uses: dict[str, list[tuple[onnx.NodeProto, int]]] = defaultdict(list)
+    for node in graph.node:
+        for place, name in enumerate(node.input):
+            uses[name].append((node, place))
+    before: list[onnx.NodeProto] = []
+    for tensor in list(graph.initializer):
+        if tensor.data_type != onnx.TensorProto.FLOAT or len(tensor.dims) != 2:
+            continue
+        if int(np.prod(tensor.dims)) < _STORED_FROM:
+            continue
+        looked_up = all(n.op_type == "Gather" and place == 0 for n, place in uses[tensor.name])
+        steps, scale = _steps(numpy_helper.to_array(tensor), axis=1 if looked_up else 0)
+        name = tensor.name
+        graph.initializer.remove(tensor)
+        graph.initializer.append(numpy_helper.from_array(steps, f"{name}.int8"))
+        graph.initializer.append(numpy_helper.from_array(scale, f"{name}.scale"))
+        if looked_up:
+            for node, _ in uses[name]:
+                _multiply_after_lookup(graph, node, name)
+        else:
+            before += [
+                helper.make_node("Cast", [f"{name}.int8"], [f"{name}.cast"], to=1),
+                helper.make_node("Mul", [f"{name}.cast", f"{name}.scale"], [name]),
+            ]
+    nodes = [*before, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    del graph.value_info[:]
+    del model.metadata_props[:]
+    for node in graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    return model
+
+
+def _steps(
+    weights: npt.NDArray[np.float32], axis: int
+) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
+    scale = np.abs(weights).max(axis=axis, keepdims=True) / np.float32(127)
+    scale = np.maximum(scale, np.float32(1e-14))
+    return np.rint(weights / scale).astype(np.int8), scale.astype(np.float32)
+
+
+def _multiply_after_lookup(graph: onnx.GraphProto, node: onnx.NodeProto, name: str) -> None:
+    """Dequantise only the rows looked up: the whole embedding never stands in float32."""
+    indices, out = node.input[1], node.output[0]
+    at = list(graph.node).index(node)
+    graph.node.remove(node)
+    for offset, made in enumerate(
+        [
+            helper.make_node("Gather", [f"{name}.int8", indices], [f"{out}.int8"], axis=0),
+            helper.make_node("Cast", [f"{out}.int8"], [f"{out}.cast"], to=1),
+            helper.make_node("Gather", [f"{name}.scale", indices], [f"{out}.scale"], axis=0),
+            helper.make_node("Mul", [f"{out}.cast", f"{out}.scale"], [out]),
+        ]
+    ):
+        graph.node.insert(at + offset, made)
+
+
+def _largest_difference(graph: _Graph, path: Path) -> float:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    generator = torch.Generator().manual_seed(0)
+    largest = 0.0
+    for rows, width in [(1, 5), (2, 17), (7, 64), (3, 200)]:
+        vocabulary = graph.net.encoder.config.vocab_size
+        ids = torch.randint(5, vocabulary, (rows, width), generator=generator)
+        mask = torch.ones_like(ids)
+        mask[-1, width // 2 + 1 :] = 0
+        with torch.no_grad():
+            expected = graph(ids, mask)[0].numpy()
+        (got,) = session.run(
+            ["logits"], {"input_ids": ids.numpy(), "attention_mask": mask.numpy()}
+        )
+        largest = max(largest, float(np.abs(got - expected).max()))
+    return largest
+
+
+class _quiet:  # noqa: N801 - reads as a verb in a with statement
+    """Silence one logger for a while."""
+
+    def __init__(self, name: str) -> None:
+        self.logger = logging.getLogger(name)
+
+    def __enter__(self) -> None:
+        self.level = self.logger.level
+        self.logger.setLevel(logging.ERROR)
+
+    def __exit__(self, *_: object) -> None:
+        self.logger.setLevel(self.level)
