@@ -15,6 +15,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ _TOKEN = re.compile(r"\w+|[^\w\s]")
 def terms(text: str) -> list[str]:
     """The lower-cased words and punctuation marks of a text, its ends marked, and their pairs."""
     tokens = ["<s>", *_TOKEN.findall(text.lower()), "</s>"]
-    return tokens + [f"{a} {b}" for a, b in zip(tokens, tokens[1:], strict=False)]
+    return tokens + [f"{a} {b}" for a, b in pairwise(tokens)]
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class Tfidf:
     def save(self, folder: str | Path) -> None:
         """Write `baseline.json` and `baseline.npz`: the same model gives the same bytes."""
         table = {"format": FORMAT, "terms": list(self.vocabulary)}
-        arrays = {
+        arrays: dict[str, NDArray[Any]] = {
             "idf": self.idf,
             "coef": self.coef.astype(np.float16),
             "intercept": self.intercept,

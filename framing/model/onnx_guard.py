@@ -21,7 +21,7 @@ OPERATORS = frozenset(
     RMSNormalization Range Reciprocal ReduceMax ReduceMean ReduceMin ReduceSum Relu Reshape
     RotaryEmbedding Round ScatterElements ScatterND Shape Sigmoid Sign Sin Size Slice Softmax
     Split Sqrt Squeeze Sub Tanh Tile Transpose Trilu Unsqueeze Where
-    """.split()
+    """.split()  # noqa: SIM905 - a list of one word a line would bury the schema below
 )
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5

@@ -164,9 +164,7 @@ def _largest_difference(graph: _Graph, path: Path) -> float:
         mask[-1, width // 2 + 1 :] = 0
         with torch.no_grad():
             expected = graph(ids, mask)[0].numpy()
-        (got,) = session.run(
-            ["logits"], {"input_ids": ids.numpy(), "attention_mask": mask.numpy()}
-        )
+        (got,) = session.run(["logits"], {"input_ids": ids.numpy(), "attention_mask": mask.numpy()})
         largest = max(largest, float(np.abs(got - expected).max()))
     return largest
 

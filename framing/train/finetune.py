@@ -11,49 +11,17 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 from transformers import AutoModel, AutoTokenizer
 
 from framing.train.examples import Examples
-
-Floats = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """Everything that decides what training does, besides the data and the encoder."""
-
-    epochs: int = 5
-    learning_rate: float = 3e-4
-    layer_decay: float = 0.9
-    head_factor: float = 5.0
-    weight_decay: float = 0.01
-    warmup: float = 0.06
-    batch_size: int = 32
-    max_tokens: int = 256
-    dropout: float = 0.1
-    average: float = 0.996
-    held_out: float = 0.15
-    seed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Where training stands; `loss` is the running mean of the epoch."""
-
-    epoch: int
-    epochs: int
-    step: int
-    steps: int
-    loss: float
-    tokens_per_second: float
+from framing.train.recipe import Progress, Recipe
 
 
 class Net(nn.Module):
@@ -71,6 +39,7 @@ class Net(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits (batch, labels) and pooled vectors (batch, width) of padded token ids."""
         hidden = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
         weight = mask.unsqueeze(-1).to(hidden.dtype)
         pooled = (hidden * weight).sum(1) / weight.sum(1)

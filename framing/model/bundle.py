@@ -1,0 +1,390 @@
+"""Bundles: a trained model as a folder of plain files, checked before anything is parsed.
+
+A bundle holds `manifest.json`, `codebook.yaml`, `decisions.json`, `README.md` (the model card)
+and the model: `model.onnx` and `tokenizer.json` (kind "encoder") or `baseline.json` and
+`baseline.npz` (kind "tfidf"). There is no pickle anywhere.
+
+The manifest lists the size and SHA-256 of every other file. Opening a bundle reads each file
+once, hashes those bytes and parses the very same bytes, so nothing can change in between.
+Anything else in the folder is refused, except names that begin with a dot (`.DS_Store`,
+`.gitattributes`), which are never opened. Hashes show that a bundle is whole and unchanged, not
+who made it: what may run is limited by the checks on each file's content.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import stat
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal, NoReturn
+
+from framing import __version__
+from framing.codebook.codebook import Codebook, CodebookError
+from framing.model.calibration import Decisions
+from framing.model.onnx_guard import OnnxRefused, check_onnx
+from framing.model.tokenizer_guard import TokenizerRefused, check_tokenizer
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+CARD = "README.md"
+CODEBOOK = "codebook.yaml"
+DECISIONS = "decisions.json"
+MODEL = "model.onnx"
+TOKENIZER = "tokenizer.json"
+TABLE, ARRAYS = "baseline.json", "baseline.npz"
+
+Kind = Literal["encoder", "tfidf"]
+KINDS: Mapping[str, frozenset[str]] = {
+    "encoder": frozenset({CARD, CODEBOOK, DECISIONS, MODEL, TOKENIZER}),
+    "tfidf": frozenset({CARD, CODEBOOK, DECISIONS, TABLE, ARRAYS}),
+}
+_MB = 1 << 20
+_LARGEST = {
+    MANIFEST: _MB,
+    CARD: 4 * _MB,
+    CODEBOOK: 4 * _MB,
+    DECISIONS: 4 * _MB,
+    MODEL: 2048 * _MB,  # protobuf's own limit
+    TOKENIZER: 64 * _MB,
+    TABLE: 64 * _MB,
+    ARRAYS: 512 * _MB,
+}
+_FIELDS = {"format", "name", "kind", "labels", "max_tokens", "language", "created_with"} | {
+    "files",
+    "fingerprint",
+}
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_HASH = re.compile(r"[0-9a-f]{64}")
+_SHORT = re.compile(r"[\w.+ -]{1,64}", re.ASCII)
+_AGAIN = "get the bundle again or retrain it with `framing train`"
+
+
+class BundleError(Exception):
+    """A bundle that will not be loaded: one line with the file, the reason and what to do."""
+
+    def __init__(self, path: Path | str, file: str | None, why: str, todo: str = _AGAIN) -> None:
+        place = f"bundle {path}: {file}" if file else f"bundle {path}"
+        super().__init__(" ".join(f"{place}: {why}; {todo}".split()))
+        self.path = Path(path)
+        self.file = file
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An opened bundle: everything checked, the model's own files still as bytes.
+
+    `fingerprint` identifies what the bundle does: it covers kind, labels, `max_tokens` and every
+    file but the card.
+    """
+
+    path: Path
+    name: str
+    kind: Kind
+    labels: tuple[str, ...]
+    max_tokens: int | None
+    language: str
+    created_with: str
+    fingerprint: str
+    codebook: Codebook
+    decisions: Decisions
+    files: Mapping[str, bytes] = field(repr=False, compare=False)
+
+
+def open_bundle(path: str | os.PathLike[str]) -> Bundle:
+    """Open the bundle in a folder, refusing whatever is not exactly as its manifest says.
+
+    Raises
+    ------
+    BundleError
+        The folder, its manifest or one of its files is not what a bundle holds.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        what = "is not a folder" if folder.exists() else "there is no such folder"
+        raise BundleError(folder, None, what, "give a folder written by `framing train`")
+    raw = _read(folder, MANIFEST, _LARGEST[MANIFEST])
+    manifest = _check_manifest(folder, raw)
+    _check_listing(folder, manifest["files"])
+    files = {}
+    for name, entry in sorted(manifest["files"].items()):
+        files[name] = _read(folder, name, entry["size"])
+        if len(files[name]) != entry["size"]:
+            why = f"is {len(files[name]):,} bytes, not {entry['size']:,} as the manifest says"
+            raise BundleError(folder, name, why)
+        if sha256(files[name]).hexdigest() != entry["sha256"]:
+            raise BundleError(folder, name, "its SHA-256 is not the one in the manifest")
+    return _check_content(folder, manifest, files)
+
+
+def write_bundle(
+    folder: str | os.PathLike[str], *, name: str, kind: Kind, max_tokens: int | None = None
+) -> Bundle:
+    """Turn a folder that holds a kind's files into a bundle: check them, then write the manifest.
+
+    Labels and language are the codebook's. The manifest comes last and in one step, so that a
+    folder is either a whole bundle or none.
+
+    Parameters
+    ----------
+    folder
+        Holds the files of `kind` (see `KINDS`) and nothing else.
+    name
+        What provenance will call the bundle.
+    max_tokens
+        The longest input of an encoder, in tokens; None for other kinds.
+
+    Raises
+    ------
+    BundleError
+        A file is missing, superfluous or not one that `open_bundle` would accept.
+    """
+    folder = Path(folder)
+    _check_listing(folder, KINDS[kind])
+    files = {file: _read(folder, file, _LARGEST[file]) for file in sorted(KINDS[kind])}
+    codebook = _read_codebook(folder, files[CODEBOOK])
+    manifest: dict[str, Any] = {
+        "format": FORMAT,
+        "name": name,
+        "kind": kind,
+        "labels": list(codebook.names),
+        "max_tokens": max_tokens,
+        "language": codebook.language,
+        "created_with": __version__,
+        "files": {
+            file: {"size": len(data), "sha256": sha256(data).hexdigest()}
+            for file, data in files.items()
+        },
+    }
+    manifest["fingerprint"] = _fingerprint(manifest)
+    text = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
+    bundle = _check_content(folder, _check_manifest(folder, text.encode()), files)
+    _write_durably(folder, MANIFEST, text.encode())
+    return bundle
+
+
+def find_bundle(name_or_path: str | os.PathLike[str]) -> Path:
+    """The folder of a shipped bundle by name, else the path itself.
+
+    A shipped name wins over a folder of that name; write `./core-en` for the folder.
+
+    Raises
+    ------
+    BundleError
+        It is neither a shipped name nor a path that exists.
+    """
+    shipped = shipped_bundles()
+    if (found := shipped.get(str(name_or_path))) is not None:
+        return found
+    path = Path(name_or_path)
+    if not path.exists():
+        known = ", ".join(sorted(shipped)) or "none are installed"
+        raise BundleError(
+            path, None, "there is no such bundle", f"give a folder or a shipped name ({known})"
+        )
+    return path
+
+
+def shipped_bundles() -> dict[str, Path]:
+    """Name to folder of the bundles that come with framing, installed or in a source checkout."""
+    package = Path(__file__).parents[1]
+    for home in (package / "_models", package.parent / "models"):
+        if home.is_dir():
+            return {p.parent.name: p.parent for p in sorted(home.glob(f"*/{MANIFEST}"))}
+    return {}
+
+
+def _read(folder: Path, name: str, at_most: int) -> bytes:
+    """A regular file's bytes, read once; links, devices and pipes are refused, never followed."""
+    flags = os.O_RDONLY
+    for extra in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):
+        flags |= getattr(os, extra, 0)
+    try:
+        regular = stat.S_ISREG((folder / name).lstat().st_mode)
+        if not regular:
+            raise BundleError(folder, name, "is not a regular file", "copy the real file there")
+        with os.fdopen(os.open(folder / name, flags), "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise BundleError(folder, name, "is not a regular file", "copy the real file there")
+            if status.st_size > at_most:
+                why = f"is {status.st_size:,} bytes, more than the {at_most:,} expected"
+                raise BundleError(folder, name, why)
+            return file.read(at_most + 1)
+    except FileNotFoundError:
+        raise BundleError(folder, name, "is missing") from None
+    except OSError as error:
+        raise BundleError(folder, name, f"cannot be read ({error.strerror})") from None
+
+
+def _check_listing(folder: Path, expected: Mapping[str, Any] | frozenset[str]) -> None:
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                known = entry.name in expected or entry.name == MANIFEST
+                if not known and not entry.name.startswith("."):
+                    why = "does not belong to the bundle"
+                    raise BundleError(folder, ascii(entry.name)[:100], why, "move it elsewhere")
+    except OSError as error:
+        raise BundleError(folder, None, f"cannot be read ({error.strerror})") from None
+
+
+def _check_manifest(folder: Path, raw: bytes) -> dict[str, Any]:
+    """The manifest as data, every field of the right type and nothing more."""
+
+    def refuse(why: str, todo: str = _AGAIN) -> NoReturn:
+        raise BundleError(folder, MANIFEST, why, todo)
+
+    try:
+        m = _parse_json(raw)
+    except ValueError as error:
+        refuse(f"is not strict JSON ({error})")
+    if not isinstance(m, dict):
+        refuse("is not a JSON object")
+    if type(m.get("format")) is int and m["format"] > FORMAT:
+        refuse(f"has format {m['format']}, newer than this framing", "upgrade framing")
+    if set(m) != _FIELDS or type(m["format"]) is not int or m["format"] != FORMAT:
+        refuse(f"must hold format {FORMAT} and exactly the fields {', '.join(sorted(_FIELDS))}")
+    if not _matches(_NAME, m["name"]):
+        refuse("name must be 1 to 64 letters, digits, dots, dashes or underscores")
+    if not isinstance(m["kind"], str) or m["kind"] not in KINDS:
+        refuse(f"kind must be one of {', '.join(KINDS)}")
+    if not _matches(_SHORT, m["language"]) or not _matches(_SHORT, m["created_with"]):
+        refuse("language and created_with must be short plain text")
+    labels = m["labels"]
+    if not isinstance(labels, list) or not all(isinstance(x, str) and x for x in labels):
+        refuse("labels must be a list of names")
+    if not labels or len(set(labels)) < len(labels):
+        refuse("labels must be at least one name, each once")
+    tokens = m["max_tokens"]
+    if m["kind"] == "encoder" and not (type(tokens) is int and 16 <= tokens <= 8192):
+        refuse("max_tokens must be 16 to 8192")
+    if m["kind"] != "encoder" and tokens is not None:
+        refuse(f"max_tokens must be null for kind {m['kind']}")
+    files = m["files"]
+    if not isinstance(files, dict) or set(files) != KINDS[m["kind"]]:
+        refuse(f"files must list exactly {', '.join(sorted(KINDS[m['kind']]))}")
+    for name, entry in files.items():
+        if not isinstance(entry, dict) or set(entry) != {"size", "sha256"}:
+            refuse(f"files: {name} must hold exactly size and sha256")
+        if type(entry["size"]) is not int or not 0 <= entry["size"] <= _LARGEST[name]:
+            refuse(f"files: the size of {name} must be 0 to {_LARGEST[name]:,} bytes")
+        if not _matches(_HASH, entry["sha256"]):
+            refuse(f"files: the sha256 of {name} must be 64 hexadecimal digits")
+    if m["fingerprint"] != _fingerprint(m):
+        refuse("fingerprint is not that of the fields and hashes beside it")
+    return m
+
+
+def _fingerprint(manifest: Mapping[str, Any]) -> str:
+    """SHA-256 of what decides the bundle's behaviour; the card, name and version do not."""
+    behaviour = {
+        "kind": manifest["kind"],
+        "labels": manifest["labels"],
+        "max_tokens": manifest["max_tokens"],
+        "files": {n: e["sha256"] for n, e in manifest["files"].items() if n != CARD},
+    }
+    canonical = json.dumps(behaviour, sort_keys=True, separators=(",", ":"))
+    return sha256(canonical.encode()).hexdigest()
+
+
+def _check_content(folder: Path, manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> Bundle:
+    """Parse the small files, look into the large ones, and make the bundle."""
+    labels: Sequence[str] = manifest["labels"]
+    codebook = _read_codebook(folder, files[CODEBOOK])
+    if list(codebook.names) != list(labels):
+        raise BundleError(folder, CODEBOOK, "its labels are not those of the manifest, in order")
+    at = DECISIONS
+    try:
+        decisions = Decisions.from_json(files[DECISIONS], labels)
+        if manifest["kind"] == "encoder":
+            at = TOKENIZER
+            check_tokenizer(_parse_json(files[TOKENIZER]))
+            at = MODEL
+            check_onnx(files[MODEL])
+        else:
+            at = ARRAYS
+            _check_archive(files[ARRAYS])
+    except (TokenizerRefused, OnnxRefused) as error:
+        raise BundleError(
+            folder, at, str(error), "use a model exported by `framing train`"
+        ) from None
+    except Exception as error:  # whatever a parser makes of hostile bytes
+        raise BundleError(folder, at, f"is malformed ({error})") from None
+    return Bundle(
+        path=folder,
+        name=manifest["name"],
+        kind=manifest["kind"],
+        labels=tuple(labels),
+        max_tokens=manifest["max_tokens"],
+        language=manifest["language"],
+        created_with=manifest["created_with"],
+        fingerprint=manifest["fingerprint"],
+        codebook=codebook,
+        decisions=decisions,
+        files=files,
+    )
+
+
+def _read_codebook(folder: Path, raw: bytes) -> Codebook:
+    try:
+        return Codebook.from_yaml(raw.decode(), CODEBOOK)
+    except UnicodeDecodeError:
+        raise BundleError(folder, CODEBOOK, "is not UTF-8") from None
+    except CodebookError as error:
+        raise BundleError(folder, CODEBOOK, error.errors[0]) from None
+
+
+def _check_archive(data: bytes) -> None:
+    """Accept a zip file of stored members only: what it holds is no larger than itself."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        members = archive.infolist()
+    if any(m.compress_type != zipfile.ZIP_STORED or m.flag_bits & 1 for m in members):
+        raise ValueError("a member is compressed or encrypted")
+    if sum(m.file_size for m in members) > len(data):
+        raise ValueError("its members claim to be larger than the file")
+
+
+def _parse_json(raw: bytes) -> Any:
+    """Strict JSON: UTF-8, no name twice in an object, no NaN; ValueError otherwise."""
+    try:
+        return json.loads(raw.decode(), object_pairs_hook=_object, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return table
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _matches(pattern: re.Pattern[str], value: object) -> bool:
+    return isinstance(value, str) and pattern.fullmatch(value) is not None
+
+
+def _write_durably(folder: Path, name: str, data: bytes) -> None:
+    """Write a file so that it is there whole or not at all, even after a power cut."""
+    draft = folder / f".{name}.part"
+    with draft.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(folder / name)
+    if hasattr(os, "O_DIRECTORY"):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

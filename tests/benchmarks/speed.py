@@ -1,0 +1,210 @@
+"""How fast is scoring? Passages a second against the plain `transformers` pipeline, in one run.
+
+    python tests/benchmarks/speed.py [--passages 1000] [--model core-en]
+
+Same weights, same passages, same process, two threads each. Needs the `train` extra. Prints the
+ratio, both engines' share of the machine's measured float32 matrix rate, cold start and peak
+memory. Passages are those of the parallel corpus that ships with framing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import nn
+from transformers import (
+    BertConfig,
+    BertModel,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+    TextClassificationPipeline,
+)
+from transformers.modeling_outputs import SequenceClassifierOutput
+
+import framing
+from framing.model.bundle import find_bundle
+from framing.model.classifier import Model
+from framing.model.encoder import Encoder
+from framing.text.document import Document
+from framing.text.normalize import normalize
+from framing.train.parallel import fill, tellings
+
+THREADS = 2
+HIDDEN, INNER, LAYERS = 384, 1536, 6
+
+
+class Twin(PreTrainedModel):
+    """The bundle's own weights as a plain transformers classifier."""
+
+    config_class = BertConfig
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__(config)
+        self.encoder = BertModel(config, add_pooling_layer=False)
+        self.head = nn.Linear(config.hidden_size, config.num_labels)
+        self.post_init()
+
+    def forward(self, input_ids, attention_mask, token_type_ids=None):  # type: ignore[no-untyped-def]
+        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask)[0]
+        weight = attention_mask.unsqueeze(-1).float()
+        return SequenceClassifierOutput(logits=self.head((hidden * weight).sum(1) / weight.sum(1)))
+
+
+def twin_of(folder: Path, labels: tuple[str, ...]) -> Twin:
+    """Read the weights back out of the bundle's ONNX graph; biases tell which matrix is which."""
+    graph = onnx.load(folder / "model.onnx").graph
+    held = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
+    for name in [n.removesuffix(".int8") for n in held if n.endswith(".int8")]:
+        held[name] = held[f"{name}.int8"].astype(np.float32) * held[f"{name}.scale"]
+    state = {}
+    bias_of = {
+        place: name
+        for node in graph.node
+        if node.op_type == "Add"
+        for place, name in (tuple(node.input), tuple(node.input)[::-1])
+        if name.endswith(".bias")
+    }
+    for node in graph.node:
+        if node.op_type == "MatMul" and node.output[0] in bias_of and node.input[1] in held:
+            weight = bias_of[node.output[0]].removesuffix("bias") + "weight"
+            state[weight] = held[node.input[1]].T
+    state |= {k: v for k, v in held.items() if k.startswith("net.") and v.dtype == np.float32}
+    config = BertConfig(
+        vocab_size=len(held["net.encoder.embeddings.word_embeddings.weight"]),
+        hidden_size=HIDDEN,
+        intermediate_size=INNER,
+        num_hidden_layers=LAYERS,
+        num_attention_heads=12,
+        num_labels=len(labels),
+    )
+    twin = Twin(config).eval()
+    state = {k.removeprefix("net."): torch.tensor(v) for k, v in state.items()}
+    missing, _ = twin.load_state_dict(state, strict=False)
+    assert not [k for k in missing if "position_ids" not in k], missing
+    return twin
+
+
+def seconds(work: Callable[[], object], repeat: int = 1) -> float:
+    taken = []
+    for _ in range(repeat):
+        started = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - started)
+    return min(taken)
+
+
+def matrix_rate() -> float:
+    """float32 multiply-adds a second, times two, of a product shaped like the encoder's."""
+    a, b = torch.randn(4096, HIDDEN), torch.randn(HIDDEN, INNER)
+    a @ b
+    return 20 * 2 * 4096 * HIDDEN * INNER / seconds(lambda: [a @ b for _ in range(20)], 3)
+
+
+def cold_start() -> tuple[float, float]:
+    """Seconds and peak MB of `framing score` on a file of one sentence; the median of five."""
+    runs = []
+    for _ in range(5):
+        started = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "framing", "score", "-", "--format", "json"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+        )
+        assert process.stdin is not None
+        process.stdin.write(b"The ministry said on Tuesday that the bridge would reopen in May.\n")
+        process.stdin.close()
+        _, _, usage = os.wait4(process.pid, 0)
+        runs.append((time.perf_counter() - started, usage.ru_maxrss / 1024))
+    return sorted(runs)[2]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--passages", type=int, default=1000)
+    parser.add_argument("--model", default="core-en")
+    options = parser.parse_args()
+    torch.set_num_threads(THREADS)
+    rng = np.random.default_rng(0)
+    rows = rng.choice(len(tellings()), options.passages, replace=False)
+    texts = [normalize(fill(tellings()[i], rng)).text for i in rows]
+    cold, cold_mb = cold_start()
+    model: Model = framing.load(options.model)
+    folder = find_bundle(options.model)
+    encoder = Encoder(
+        (folder / "model.onnx").read_bytes(),
+        (folder / "tokenizer.json").read_bytes(),
+        max_tokens=256,
+        threads=THREADS,
+    )
+    twin = twin_of(folder, model.labels)
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_file=str(folder / "tokenizer.json"),
+        pad_token="[PAD]",
+        model_max_length=256,
+    )
+    pipeline = TextClassificationPipeline(
+        model=twin, tokenizer=tokenizer, function_to_apply="none", top_k=None
+    )
+    tokens = sum(map(len, tokenizer(texts, truncation=True)["input_ids"]))
+    rates = {}
+    for size in (1, 8, 16, 32, 64):
+        part = texts[: max(200, options.passages // 4)]
+        rates[size] = len(part) / seconds(lambda s=size, p=part: pipeline(p, batch_size=s))
+    best = max(rates, key=lambda size: rates[size])
+    rows_by_label = []
+    pipeline_s = seconds(
+        lambda: rows_by_label.extend(pipeline(texts, batch_size=best, truncation=True))
+    )
+    model.predict_proba(texts[:16])
+    ours_s = seconds(lambda: model.predict_proba(texts), 2)
+    documents = [Document(id=str(i), text=text) for i, text in enumerate(texts)]
+    whole_s = seconds(lambda: list(model.score_many(documents)))
+    ours = encoder.logits(texts)
+    names = {f"LABEL_{j}": j for j in range(len(model.labels))}
+    theirs = np.array(
+        [[x["score"] for x in sorted(r, key=lambda x: names[x["label"]])] for r in rows_by_label]
+    )
+    # two multiply-adds a weight a token, and attention's two products over the passage's tokens
+    weights = LAYERS * (4 * HIDDEN**2 + 2 * HIDDEN * INNER)
+    operations = 2 * weights * tokens + LAYERS * 4 * HIDDEN * tokens**2 / len(texts)
+    peak = matrix_rate()
+    print(
+        json.dumps(
+            {
+                "passages": len(texts),
+                "tokens_a_passage": round(tokens / len(texts), 1),
+                "pipeline_passages_a_second": {k: round(v) for k, v in rates.items()},
+                "pipeline_best_batch_size": best,
+                "pipeline": round(len(texts) / pipeline_s),
+                "framing_predict_proba": round(len(texts) / ours_s),
+                "framing_score_many": round(len(texts) / whole_s),
+                "ratio": round(pipeline_s / ours_s, 2),
+                "largest_logit_difference": float(np.abs(ours - theirs).max()),
+                "matrix_gflops": round(peak / 1e9),
+                "share_of_matrix_rate": round(operations / ours_s / peak, 2),
+                "pipeline_share_of_matrix_rate": round(operations / pipeline_s / peak, 2),
+                "cold_start_seconds": round(cold, 2),
+                "cold_start_peak_mb": round(cold_mb),
+                "this_process_peak_mb": round(
+                    resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+                ),
+            },
+            indent=1,
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
