@@ -30,8 +30,10 @@ class CodebookError(ValueError):
     def __init__(self, errors: Sequence[str], origin: str) -> None:
         self.errors = tuple(errors)
         self.origin = origin
-        count = "1 error" if len(errors) == 1 else f"{len(errors)} errors"
-        super().__init__("\n".join([f"codebook {origin}: {count}", *(f"  {e}" for e in errors)]))
+        several = [f"codebook {origin}: {len(errors)} errors", *(f"  {error}" for error in errors)]
+        super().__init__(
+            f"codebook {origin}: {errors[0]}" if len(errors) == 1 else "\n".join(several)
+        )
 
 
 @dataclass(frozen=True, slots=True)

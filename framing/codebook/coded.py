@@ -165,7 +165,7 @@ def _share(cell: object, where: str) -> float:
         return math.nan
     try:
         share = float(cell)  # type: ignore[arg-type] # what is no number lands below
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         share = math.inf
     if math.isnan(share) or 0 <= share <= 1:
         return share
@@ -246,7 +246,8 @@ def _parquet(path: Path) -> Iterator[Row]:
     import pyarrow.parquet
 
     try:
-        rows = pyarrow.parquet.read_table(path, partitioning=None).to_pylist()
+        with path.open("rb") as file:
+            rows = pyarrow.parquet.read_table(file).to_pylist()
     except pyarrow.ArrowException as error:
         reason = str(error).splitlines()[0]
         raise CodedError(f"not a parquet file that can be read ({reason})") from None

@@ -2,7 +2,8 @@
 
 A bundle holds `manifest.json`, `codebook.yaml`, `decisions.json`, `README.md` (the model card)
 and the model: `model.onnx` and `tokenizer.json` (kind "encoder") or `baseline.json` and
-`baseline.npz` (kind "tfidf"). There is no pickle anywhere.
+`baseline.npz` (kind "tfidf"). `training.json` and `metrics.json` may tell where it came from and
+how well it does; they are kept, not used. There is no pickle anywhere.
 
 The manifest lists the size and SHA-256 of every other file. Opening a bundle reads each file
 once, hashes those bytes and parses the very same bytes, so nothing can change in between.
@@ -16,54 +17,40 @@ from __future__ import annotations
 import io
 import json
 import os
-import re
 import stat
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any
 
 from framing import __version__
 from framing.codebook.codebook import Codebook, CodebookError
 from framing.model.calibration import Decisions
+from framing.model.manifest import (
+    ARRAYS,
+    CODEBOOK,
+    DECISIONS,
+    FORMAT,
+    KINDS,
+    LARGEST,
+    MANIFEST,
+    MODEL,
+    RECORDS,
+    TOKENIZER,
+    ManifestRefused,
+    check_manifest,
+    fingerprint,
+    parse_json,
+)
+from framing.model.manifest import (
+    Kind as Kind,
+)
 from framing.model.onnx_guard import OnnxRefused, check_onnx
 from framing.model.tokenizer_guard import TokenizerRefused, check_tokenizer
 
-FORMAT = 1
-MANIFEST = "manifest.json"
-CARD = "README.md"
-CODEBOOK = "codebook.yaml"
-DECISIONS = "decisions.json"
-MODEL = "model.onnx"
-TOKENIZER = "tokenizer.json"
-TABLE, ARRAYS = "baseline.json", "baseline.npz"
-
-Kind = Literal["encoder", "tfidf"]
-KINDS: Mapping[str, frozenset[str]] = {
-    "encoder": frozenset({CARD, CODEBOOK, DECISIONS, MODEL, TOKENIZER}),
-    "tfidf": frozenset({CARD, CODEBOOK, DECISIONS, TABLE, ARRAYS}),
-}
-_MB = 1 << 20
-_LARGEST = {
-    MANIFEST: _MB,
-    CARD: 4 * _MB,
-    CODEBOOK: 4 * _MB,
-    DECISIONS: 4 * _MB,
-    MODEL: 2048 * _MB,  # protobuf's own limit
-    TOKENIZER: 64 * _MB,
-    TABLE: 64 * _MB,
-    ARRAYS: 512 * _MB,
-}
-_FIELDS = {"format", "name", "kind", "labels", "max_tokens", "language", "created_with"} | {
-    "files",
-    "fingerprint",
-}
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_HASH = re.compile(r"[0-9a-f]{64}")
-_SHORT = re.compile(r"[\w.+ -]{1,64}", re.ASCII)
-_AGAIN = "get the bundle again or retrain it with `framing train`"
+_AGAIN = "get the bundle again, upgrade framing or retrain with `framing train`"
 
 
 class BundleError(Exception):
@@ -81,7 +68,7 @@ class Bundle:
     """An opened bundle: everything checked, the model's own files still as bytes.
 
     `fingerprint` identifies what the bundle does: it covers kind, labels, `max_tokens` and every
-    file but the card.
+    file but the card and the records.
     """
 
     path: Path
@@ -109,8 +96,7 @@ def open_bundle(path: str | os.PathLike[str]) -> Bundle:
     if not folder.is_dir():
         what = "is not a folder" if folder.exists() else "there is no such folder"
         raise BundleError(folder, None, what, "give a folder written by `framing train`")
-    raw = _read(folder, MANIFEST, _LARGEST[MANIFEST])
-    manifest = _check_manifest(folder, raw)
+    manifest = _read_manifest(folder)
     _check_listing(folder, manifest["files"])
     files = {}
     for name, entry in sorted(manifest["files"].items()):
@@ -134,7 +120,7 @@ def write_bundle(
     Parameters
     ----------
     folder
-        Holds the files of `kind` (see `KINDS`) and nothing else.
+        Holds the files of `kind` (see `KINDS`), perhaps `RECORDS`, and nothing else.
     name
         What provenance will call the bundle.
     max_tokens
@@ -146,8 +132,9 @@ def write_bundle(
         A file is missing, superfluous or not one that `open_bundle` would accept.
     """
     folder = Path(folder)
-    _check_listing(folder, KINDS[kind])
-    files = {file: _read(folder, file, _LARGEST[file]) for file in sorted(KINDS[kind])}
+    present = _check_listing(folder, KINDS[kind] | RECORDS)
+    names = sorted(KINDS[kind] | (RECORDS & present))
+    files = {file: _read(folder, file, LARGEST[file]) for file in names}
     codebook = _read_codebook(folder, files[CODEBOOK])
     manifest: dict[str, Any] = {
         "format": FORMAT,
@@ -162,11 +149,27 @@ def write_bundle(
             for file, data in files.items()
         },
     }
-    manifest["fingerprint"] = _fingerprint(manifest)
+    manifest["fingerprint"] = fingerprint(manifest)
     text = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
-    bundle = _check_content(folder, _check_manifest(folder, text.encode()), files)
+    try:
+        bundle = _check_content(folder, check_manifest(text.encode()), files)
+    except ManifestRefused as error:
+        raise BundleError(folder, MANIFEST, str(error), "call write_bundle otherwise") from None
     _write_durably(folder, MANIFEST, text.encode())
     return bundle
+
+
+def rewrite_manifest(folder: str | os.PathLike[str]) -> Bundle:
+    """Take in what changed in a bundle's files, a new card for example; it stays what it was.
+
+    Raises
+    ------
+    BundleError
+        The old manifest is malformed, or `write_bundle` refuses the folder.
+    """
+    folder = Path(folder)
+    old = _read_manifest(folder)
+    return write_bundle(folder, name=old["name"], kind=old["kind"], max_tokens=old["max_tokens"])
 
 
 def find_bundle(name_or_path: str | os.PathLike[str]) -> Path:
@@ -223,75 +226,20 @@ def _read(folder: Path, name: str, at_most: int) -> bytes:
         raise BundleError(folder, name, f"cannot be read ({error.strerror})") from None
 
 
-def _check_listing(folder: Path, expected: Mapping[str, Any] | frozenset[str]) -> None:
+def _check_listing(folder: Path, expected: Collection[str]) -> set[str]:
+    """The names in the folder, all of them expected; those that begin with a dot do not count."""
+    present = set()
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                known = entry.name in expected or entry.name == MANIFEST
-                if not known and not entry.name.startswith("."):
+                if entry.name in expected or entry.name == MANIFEST:
+                    present.add(entry.name)
+                elif not entry.name.startswith("."):
                     why = "does not belong to the bundle"
                     raise BundleError(folder, ascii(entry.name)[:100], why, "move it elsewhere")
     except OSError as error:
         raise BundleError(folder, None, f"cannot be read ({error.strerror})") from None
-
-
-def _check_manifest(folder: Path, raw: bytes) -> dict[str, Any]:
-    """The manifest as data, every field of the right type and nothing more."""
-
-    def refuse(why: str, todo: str = _AGAIN) -> NoReturn:
-        raise BundleError(folder, MANIFEST, why, todo)
-
-    try:
-        m = _parse_json(raw)
-    except ValueError as error:
-        refuse(f"is not strict JSON ({error})")
-    if not isinstance(m, dict):
-        refuse("is not a JSON object")
-    if type(m.get("format")) is int and m["format"] > FORMAT:
-        refuse(f"has format {m['format']}, newer than this framing", "upgrade framing")
-    if set(m) != _FIELDS or type(m["format"]) is not int or m["format"] != FORMAT:
-        refuse(f"must hold format {FORMAT} and exactly the fields {', '.join(sorted(_FIELDS))}")
-    if not _matches(_NAME, m["name"]):
-        refuse("name must be 1 to 64 letters, digits, dots, dashes or underscores")
-    if not isinstance(m["kind"], str) or m["kind"] not in KINDS:
-        refuse(f"kind must be one of {', '.join(KINDS)}")
-    if not _matches(_SHORT, m["language"]) or not _matches(_SHORT, m["created_with"]):
-        refuse("language and created_with must be short plain text")
-    labels = m["labels"]
-    if not isinstance(labels, list) or not all(isinstance(x, str) and x for x in labels):
-        refuse("labels must be a list of names")
-    if not labels or len(set(labels)) < len(labels):
-        refuse("labels must be at least one name, each once")
-    tokens = m["max_tokens"]
-    if m["kind"] == "encoder" and not (type(tokens) is int and 16 <= tokens <= 8192):
-        refuse("max_tokens must be 16 to 8192")
-    if m["kind"] != "encoder" and tokens is not None:
-        refuse(f"max_tokens must be null for kind {m['kind']}")
-    files = m["files"]
-    if not isinstance(files, dict) or set(files) != KINDS[m["kind"]]:
-        refuse(f"files must list exactly {', '.join(sorted(KINDS[m['kind']]))}")
-    for name, entry in files.items():
-        if not isinstance(entry, dict) or set(entry) != {"size", "sha256"}:
-            refuse(f"files: {name} must hold exactly size and sha256")
-        if type(entry["size"]) is not int or not 0 <= entry["size"] <= _LARGEST[name]:
-            refuse(f"files: the size of {name} must be 0 to {_LARGEST[name]:,} bytes")
-        if not _matches(_HASH, entry["sha256"]):
-            refuse(f"files: the sha256 of {name} must be 64 hexadecimal digits")
-    if m["fingerprint"] != _fingerprint(m):
-        refuse("fingerprint is not that of the fields and hashes beside it")
-    return m
-
-
-def _fingerprint(manifest: Mapping[str, Any]) -> str:
-    """SHA-256 of what decides the bundle's behaviour; the card, name and version do not."""
-    behaviour = {
-        "kind": manifest["kind"],
-        "labels": manifest["labels"],
-        "max_tokens": manifest["max_tokens"],
-        "files": {n: e["sha256"] for n, e in manifest["files"].items() if n != CARD},
-    }
-    canonical = json.dumps(behaviour, sort_keys=True, separators=(",", ":"))
-    return sha256(canonical.encode()).hexdigest()
+    return present
 
 
 def _check_content(folder: Path, manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> Bundle:
@@ -305,7 +253,7 @@ def _check_content(folder: Path, manifest: Mapping[str, Any], files: Mapping[str
         decisions = Decisions.from_json(files[DECISIONS], labels)
         if manifest["kind"] == "encoder":
             at = TOKENIZER
-            check_tokenizer(_parse_json(files[TOKENIZER]))
+            check_tokenizer(parse_json(files[TOKENIZER]))
             at = MODEL
             check_onnx(files[MODEL])
         else:
@@ -332,6 +280,13 @@ def _check_content(folder: Path, manifest: Mapping[str, Any], files: Mapping[str
     )
 
 
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    try:
+        return check_manifest(_read(folder, MANIFEST, LARGEST[MANIFEST]))
+    except ManifestRefused as error:
+        raise BundleError(folder, MANIFEST, str(error)) from None
+
+
 def _read_codebook(folder: Path, raw: bytes) -> Codebook:
     try:
         return Codebook.from_yaml(raw.decode(), CODEBOOK)
@@ -349,29 +304,6 @@ def _check_archive(data: bytes) -> None:
         raise ValueError("a member is compressed or encrypted")
     if sum(m.file_size for m in members) > len(data):
         raise ValueError("its members claim to be larger than the file")
-
-
-def _parse_json(raw: bytes) -> Any:
-    """Strict JSON: UTF-8, no name twice in an object, no NaN; ValueError otherwise."""
-    try:
-        return json.loads(raw.decode(), object_pairs_hook=_object, parse_constant=_refuse_constant)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    table = dict(pairs)
-    if len(table) < len(pairs):
-        raise ValueError("a name stands twice in one object")
-    return table
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _matches(pattern: re.Pattern[str], value: object) -> bool:
-    return isinstance(value, str) and pattern.fullmatch(value) is not None
 
 
 def _write_durably(folder: Path, name: str, data: bytes) -> None:

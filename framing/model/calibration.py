@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 
@@ -42,7 +43,7 @@ class LabelDecision:
         for name, value in asdict(self).items():
             if isinstance(value, bool) or not isinstance(value, (int, float)):
                 raise ValueError(f"{name} must be a number, not {value!r}")
-            if not math.isfinite(value):
+            if not abs(value) <= sys.float_info.max:  # NaN and integers beyond it too
                 raise ValueError(f"{name} must be finite, not {value!r}")
         if self.slope <= 0:
             raise ValueError(f"slope must be above 0, not {self.slope!r}")
@@ -218,8 +219,9 @@ def best_threshold(p: Floats, weights: Floats) -> float:
     Saying yes to the passages above a cut is expected to find the sum of their probabilities in
     true yeses (Lewis 1995; Ye et al. 2012, "Optimizing F-measures"). The targets enter through
     the calibration alone, so the cut does not chase single passages: cross-validated on the core
-    training file, macro-F1 beats the empirically best cut by .002 to .006 and its mean over
-    bootstrap resamples by up to .003, the more the fewer positives there are.
+    training file, its macro-F1 is .002 to .006 above that of the empirically best cut, and within
+    -.001 to +.003 of that of the best cut's mean over bootstrap resamples; it gains most where
+    positives are few.
 
     Parameters
     ----------

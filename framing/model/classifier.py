@@ -12,16 +12,10 @@ from numpy.typing import NDArray
 
 from framing import __version__
 from framing.codebook.codebook import Codebook
-from framing.model.bundle import (
-    ARRAYS,
-    MODEL,
-    TOKENIZER,
-    Bundle,
-    BundleError,
-    find_bundle,
-    open_bundle,
-)
+from framing.model.bundle import Bundle, BundleError, find_bundle, open_bundle
+from framing.model.calibration import Decisions
 from framing.model.evidence import find_evidence
+from framing.model.manifest import ARRAYS, MODEL, TOKENIZER
 from framing.model.scored import (
     Decision,
     Prediction,
@@ -78,8 +72,9 @@ class Model:
         The bundle's: what it is called, what it does (SHA-256), what it reads.
     labels
         In codebook order, the order of every probability array.
-    thresholds
-        For each label the calibrated probability from which it holds.
+    decisions, thresholds
+        For each label how its logit becomes a calibrated probability and the probability a
+        decision; the probability from which it holds.
     codebook
         What the labels mean.
     """
@@ -89,9 +84,9 @@ class Model:
         self.fingerprint: str = bundle.fingerprint
         self.language: str = bundle.language
         self.labels: tuple[str, ...] = bundle.labels
+        self.decisions: Decisions = bundle.decisions
         self.thresholds: dict[str, float] = bundle.decisions.thresholds
         self.codebook: Codebook = bundle.codebook
-        self._decisions = bundle.decisions
         self._engine = engine
 
     def __repr__(self) -> str:
@@ -165,7 +160,7 @@ class Model:
         return self._calibrate(self._engine.logits(clean))
 
     def _calibrate(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
-        return np.round(self._decisions.calibrate(logits), DIGITS)
+        return np.round(self.decisions.calibrate(logits), DIGITS)
 
     def _score_in_order(
         self, documents: Iterable[Document | str], options: _Options
@@ -206,8 +201,8 @@ class Model:
         self, probabilities: NDArray[np.float64], min_confidence: float | None
     ) -> Iterator[tuple[list[float], list[Decision]]]:
         """For each passage its probabilities and decisions, in label order."""
-        yes = self._decisions.yes(probabilities)
-        unsure = self._decisions.unsure(probabilities)
+        yes = self.decisions.yes(probabilities)
+        unsure = self.decisions.unsure(probabilities)
         if min_confidence is not None:
             unsure |= np.where(yes, probabilities, 1 - probabilities) < min_confidence
         answers = np.where(unsure, Decision.UNSURE, np.where(yes, Decision.YES, Decision.NO))

@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from framing.model.bundle import MODEL, TOKENIZER, BundleError
+from framing.model.bundle import BundleError
+from framing.model.manifest import MODEL, TOKENIZER
 
 Floats = NDArray[np.float32]
 
@@ -190,7 +191,10 @@ class Encoder:
         options.add_session_config_entry("session.load_model_format", "ONNX")
         try:
             session = onnxruntime.InferenceSession(
-                data, options, providers=["CPUExecutionProvider"]
+                data,
+                options,
+                providers=["CPUExecutionProvider"],
+                enable_fallback=0,  # it would print, and try the same once more
             )
         except Exception as error:
             raise self._refused(MODEL, "is refused", error) from None

@@ -24,7 +24,6 @@ MAX_SPANS = 3
 PHRASE = 4  # words in the longest phrase searched for
 CLAUSE = 12  # words in the longest clause or quotation tried
 WORD_BY_WORD = 24  # words up to which a passage is searched word by word from the start
-REGIONS = 2  # best coarse pieces searched in detail, per label
 MOST = 0.8  # a shorter span with this share of the best effect is preferred
 WORTH = 0.25  # further spans have at least this share of the first one's effect
 
@@ -125,7 +124,7 @@ def _fine(
     found: dict[Cut, None] = {}
     for label in targets:
         best = sorted(pieces, key=lambda cut: (float(effects[cut][label] - whole[label]), cut))
-        for cut in best[:REGIONS]:
+        for cut in best[:MAX_SPANS]:
             first, last = pieces[cut]
             for size in range(1, longest + 1):
                 low, high = max(0, first - size + 1), min(last, len(words) - size + 1)

@@ -83,7 +83,7 @@ def measure(
     probabilities: ArrayLike,
     yes: ArrayLike,
     targets: ArrayLike,
-    groups: Sequence[str] | None = None,
+    groups: ArrayLike | None = None,
     *,
     seed: int = 0,
 ) -> Report:
@@ -139,7 +139,7 @@ def measure(
     )
 
 
-def _resamples(n: int, groups: Sequence[str] | None, seed: int) -> Iterator[Floats]:
+def _resamples(n: int, groups: ArrayLike | None, seed: int) -> Iterator[Floats]:
     """Blocks of weights (resamples, n): all ones first, then how often each row was drawn."""
     yield np.ones((1, n))
     group = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]

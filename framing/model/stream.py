@@ -73,8 +73,8 @@ def _read(
     model: Model, paths: Iterable[str | os.PathLike[str]], options: Options
 ) -> Iterator[tuple[str, Item]]:
     """Every item with the path it came from."""
-    for path in map(os.fspath, paths):
-        label = "stdin" if path == "-" else path
+    for path in paths:
+        label = "stdin" if path == "-" else os.fspath(path)
         for item in read_documents(path, text_column=options.text_column):
             if isinstance(item, Document):
                 language, _ = detect(item.text[item.body_start :])

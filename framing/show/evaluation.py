@@ -14,7 +14,7 @@ from framing.model.metrics import METRICS, Estimate, Figures
 from framing.study.evaluate import Evaluation, Slice
 
 MEAN = "mean of labels"
-LABELS = ("label", "yes", "model", "precision", "recall", "F1", "AP", "ECE")
+LABELS = ("label", "yes", "model", "prec.", "recall", "F1", "AP", "ECE")
 PARTS = ("passages", "n", "model", "macro-F1", "mean AP", "mean ECE", "unsure", "wrong")
 LEGEND = (
     "yes: passages the label holds for, by at least half of the coders. AP: average precision. "

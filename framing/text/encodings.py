@@ -189,7 +189,7 @@ def encoding_of(data: bytes, declared: str | None = None, *, complete: bool = Tr
         codecs.getincrementaldecoder("utf-8")().decode(data, final=complete)
         return "utf-8"
     except UnicodeDecodeError as error:
-        if _is_mostly_utf8(data):
+        if _is_damaged_utf8(data, (declared or "").lower() in ("utf-8", "utf8")):
             # A stream goes on: the row that holds the byte is refused when its turn comes.
             if not complete:
                 return "utf-8"
@@ -221,12 +221,12 @@ def _utf16_without_mark(head: bytes) -> str | None:
     return None
 
 
-def _is_mostly_utf8(data: bytes) -> bool:
+def _is_damaged_utf8(data: bytes, claimed: bool) -> bool:
     """Whether data is damaged UTF-8: another encoding would garble its good characters."""
     text = data.decode("utf-8", "surrogateescape")
     broken = len(re.findall("[\udc80-\udcff]", text))
     sound = len(re.findall("[^\x00-\x7f]", text)) - broken
-    return sound > broken
+    return sound > (0 if claimed else broken)
 
 
 def _guess(data: bytes, error: UnicodeDecodeError) -> str:
@@ -253,7 +253,7 @@ def _is_plain_western(sample: bytes) -> bool:
         return False
     odd = [character for character in text if not character.isascii()]
     return (
-        sum(map(str.isalpha, odd)) <= max(3, 0.03 * len(text))
+        sum(map(str.isalpha, odd)) <= max(3, 0.05 * len(text))
         and _WESTERN.issuperset(odd)
         and not _ACCENTED_RUN.search(text)
     )

@@ -16,7 +16,7 @@ from functools import cache
 
 # Characters without a glyph: soft hyphen, grapheme joiner, zero-width and bidirectional controls,
 # fillers, variation selectors, byte order mark, annotation and object marks, tags.
-INVISIBLE = (
+_INVISIBLE = (
     "\u00ad\u034f\u061c\u180b-\u180f\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\u3164"
     "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffc\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
@@ -34,8 +34,11 @@ _STYLES = (
 # The scripts in which a joiner between two letters is spelling: Arabic to Myanmar, Mongolian.
 _JOINING = "\u0620-\u08ff\u0900-\u109f\u1780-\u180a\u1810-\u18aa\ufb50-\ufdff\ufe70-\ufefc"
 
+#: What a regular expression's character class holds to match all that shows nothing.
+BLANK = f"\\s{_CONTROLS}{_INVISIBLE}{_JOINERS}\x80\x81\x8d\x8f\x90\x9d\u2800"
+
 _ASCII_CHANGE = re.compile(f"[{_CONTROLS}\v\f]")
-_CHANGE = re.compile(f"[{_CONTROLS}{_LINE_ENDS}{_SPACES}{_BYTES}{_STYLES}{INVISIBLE}{_JOINERS}]")
+_CHANGE = re.compile(f"[{_CONTROLS}{_LINE_ENDS}{_SPACES}{_BYTES}{_STYLES}{_INVISIBLE}{_JOINERS}]")
 _SPACE = re.compile(f"[{_SPACES}]")
 _STYLED = re.compile(f"[{_STYLES}]")
 _SPELLED = re.compile(f"(?<=[{_JOINING}])[{_JOINERS}](?=[{_JOINING}])")
