@@ -177,6 +177,8 @@ def fit_decisions(
         not NaN.
     labels
         The labels' names, in the order of the columns.
+    groups, seed
+        Have no effect: nothing is resampled.
     weights
         (n,) how much each passage counts, to undo an enriched sample; equal by default.
 

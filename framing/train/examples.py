@@ -58,6 +58,20 @@ def training_examples(coded: Coded, tellings: Sequence[Telling] = ()) -> Example
     )
 
 
+def join(parts: Sequence[Coded]) -> Coded:
+    """Several coded files as one; all by the same codebook. Only shared columns are kept."""
+    first = parts[0]
+    shared = [name for name in first.columns if all(name in part.columns for part in parts)]
+    return Coded(
+        labels=first.labels,
+        ids=tuple(x for part in parts for x in part.ids),
+        texts=tuple(x for part in parts for x in part.texts),
+        targets=np.concatenate([part.targets for part in parts]),
+        groups=tuple(x for part in parts for x in part.groups),
+        columns={name: tuple(x for part in parts for x in part.columns[name]) for name in shared},
+    )
+
+
 def held_out_split(
     groups: Sequence[str], share: float, seed: int
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
