@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from framing.model import encoder as module
-from framing.model.bundle import BundleError, find_bundle, open_bundle, shipped_bundles
+from framing.model.bundle import BundleError, find_bundle, open_bundle
 from framing.model.encoder import Encoder
 
 TOKENIZER = json.dumps(tiny.tokenizer_table()).encode()
@@ -123,7 +123,6 @@ def test_batches_hold_one_length_and_are_never_alone(monkeypatch: pytest.MonkeyP
     assert all(rows == 2 or rows * tokens <= module.BATCH_TOKENS for rows, tokens in shapes)
 
 
-@pytest.mark.skipif("core-en" not in shipped_bundles(), reason="models/core-en is not there yet")
 def test_the_shipped_encoder_keeps_its_promise() -> None:
     """Bit for bit the same, alone or together, in any order, on any number of threads."""
     bundle = open_bundle(find_bundle("core-en"))

@@ -58,7 +58,8 @@ def test_words_that_belong_together_come_as_a_phrase() -> None:
 def test_spans_come_strongest_first_and_weak_ones_not_at_all() -> None:
     far = " the river and a city of the river and a city "
     assert shown(f"fear{far}bomb{far}panic{far}", ALARM) == ["bomb", "panic"]
-    assert shown(f"panic{far}bomb{far}panic{far}bomb", ALARM) == ["bomb", "bomb", "panic"]
+    assert shown(f"panic{far}bomb", ALARM) == ["bomb", "panic"]
+    assert shown(f"fear{far}fear{far}fear", ALARM) == ["fear"] * 3
     assert shown(f"bomb bomb bomb{far}{far}fear", ALARM) == ["bomb bomb bomb"]
 
 
@@ -71,6 +72,8 @@ def test_a_word_in_a_long_passage_is_found() -> None:
 def test_punctuation_that_separates_is_not_part_of_a_span() -> None:
     assert shown("The city, said the bomb; and a river.", ALARM) == ["bomb"]
     assert shown("The river of “calm”. And a city.", HOPE) == ["“calm”"]
+    assert shown('The river of "calm," said the city.', HOPE) == ['"calm']
+    assert shown("The river of panic! And a city of the river.", ALARM) == ["panic!"]
 
 
 @pytest.mark.parametrize("text", ["", " ", "...", "the", "!?"])

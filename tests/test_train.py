@@ -159,6 +159,7 @@ def test_weights_are_stored_in_int8(tmp_path):
         [numpy_helper.from_array(weights.numpy(), "w")],
     )
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)])
+    model.ir_version = 10
     path = Path(tmp_path / "m.onnx")
     path.write_bytes(store_int8(model).SerializeToString())
     assert path.stat().st_size < 384 * 384 * 1.1

@@ -159,10 +159,8 @@ def fit_decisions(
     targets: ArrayLike,
     known: ArrayLike | None,
     labels: Sequence[str],
-    groups: Sequence[str] | None = None,
     *,
     weights: ArrayLike | None = None,
-    seed: int = 0,
 ) -> Decisions:
     """Fit calibration, thresholds and unsure bands on held-out logits.
 
@@ -177,8 +175,6 @@ def fit_decisions(
         not NaN.
     labels
         The labels' names, in the order of the columns.
-    groups, seed
-        Have no effect: nothing is resampled.
     weights
         (n,) how much each passage counts, to undo an enriched sample; equal by default.
 

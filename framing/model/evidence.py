@@ -25,11 +25,12 @@ PHRASE = 4  # words in the longest phrase searched for
 CLAUSE = 12  # words in the longest clause or quotation tried
 WORD_BY_WORD = 24  # words up to which a passage is searched word by word from the start
 MOST = 0.8  # a shorter span with this share of the best effect is preferred
-WORTH = 0.25  # further spans have at least this share of the first one's effect
+WORTH = 0.25  # further spans have more than this share of the best effect
+VISIBLE = 0.01  # and move the probability at least this far
 
 # A word with what clings to it, but without the punctuation that separates it from the next.
-_SEPARATORS = r"\s,.;:…—–"
-_WORD = re.compile(f"[^{_SEPARATORS}]+(?:[.,:][^{_SEPARATORS}]+)*")
+_CLINGS = r"[^\s,.;:…—–]"
+_WORD = re.compile(rf"{_CLINGS}*[\w!?]{_CLINGS}*(?:[.,:](?=\w){_CLINGS}+)*")
 _BOUNDARY = re.compile(r"[,.;:…—–]|[!?][\"”’»)\]]*\s")
 _QUOTED = re.compile(r"“[^“”]+”|\"[^\"]+\"|«[^«»]+»|‘[^‘’]+’(?!\w)")
 
@@ -69,8 +70,8 @@ def find_evidence(
     whole = logits(texts)
     _measure(texts, coarse, measured, logits)
     fine = [
-        _fine(spans, effects, whole[i], targets[i])
-        for i, (spans, effects) in enumerate(zip(words, measured, strict=True))
+        _fine(text, spans, effects, whole[i], targets[i])
+        for i, (text, spans, effects) in enumerate(zip(texts, words, measured, strict=True))
     ]
     _measure(texts, fine, measured, logits)
     return [
@@ -111,13 +112,15 @@ def _clauses(text: str, words: Sequence[Cut]) -> Iterator[Sequence[Cut]]:
 
 
 def _fine(
+    text: str,
     words: Sequence[Cut],
     effects: dict[Cut, NDArray[np.float32]],
     whole: NDArray[np.float32],
     targets: Iterable[int],
 ) -> list[Cut]:
-    """Every span of one to four words that touches one of the labels' best coarse pieces."""
+    """Every span of one to four words, in one clause, around the labels' best coarse pieces."""
     longest = min(PHRASE, max(1, len(words) // 2))
+    clause = [k for k, members in enumerate(_clauses(text, words)) for _ in members]
     index = {start: i for i, (start, _) in enumerate(words)}
     pieces = {cut: _words_in(words, index, cut) for cut in effects}
     pieces = {cut: span for cut, span in pieces.items() if 0 < span[1] - span[0] <= PHRASE}
@@ -131,7 +134,8 @@ def _fine(
                 if last - first == PHRASE:  # one word beyond a long piece is enough
                     low, high = max(low, first - 1), min(high, last - size + 2)
                 for i in range(low, high):
-                    found[words[i][0], words[i + size - 1][1]] = None
+                    if clause[i] == clause[i + size - 1]:
+                        found[words[i][0], words[i + size - 1][1]] = None
     return [cut for cut in found if cut not in effects]
 
 
@@ -178,6 +182,9 @@ def _choose(
         enough = [cut for cut, fall in free.items() if fall >= MOST * best]
         start, end = min(enough, key=lambda cut: (cut[1] - cut[0], -free[cut], cut))
         after = calibrate(effects[start, end][None])[0, label]
-        chosen.append(Span(start, end, round(float(before - after), 6)))
-        floor = floor or WORTH * free[start, end]
-    return tuple(chosen)
+        effect = round(float(before - after), 6)
+        if chosen and effect < VISIBLE:
+            break
+        chosen.append(Span(start, end, effect))
+        floor = floor or WORTH * best
+    return tuple(sorted(chosen, key=lambda s: -falls[s.start, s.end]))

@@ -16,8 +16,8 @@ from framing.text.language import detect
 from framing.text.readers import read_documents
 
 # Documents are scored together, so that short ones share batches and threads have work.
-_DOCUMENTS_AT_A_TIME = 64
-_CHARACTERS_AT_A_TIME = 200_000
+_DOCUMENTS_AT_A_TIME = 16
+_CHARACTERS_AT_A_TIME = 60_000
 # A panic in a native library is a BaseException of its own: everything is caught but these.
 _STOP = (KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError)
 

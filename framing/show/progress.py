@@ -33,6 +33,7 @@ class Progress:
     def documents(self, results: Iterable[T]) -> Iterator[T]:
         """Pass `results` on, with the line shown while the next one is being made."""
         try:
+            self._draw()
             for result in results:
                 self._clear()
                 yield result

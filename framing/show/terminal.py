@@ -34,6 +34,7 @@ _FILE_WIDTH = 100
 _NARROW = 66  # below this, labels stand under their passage
 _BAR = 10
 _SPANS_SHOWN = 3
+_LEAST_EFFECT = 0.02
 _KINDS = {Kind.HEADLINE: "H", Kind.LIST_ITEM: "L"}
 
 
@@ -99,7 +100,7 @@ class _Look:
         """A label's mark and name in its colour."""
         mark = "?" if unsure else self.marks[name]
         style = f"italic {self.colours[name]}" if unsure else f"bold {self.colours[name]}"
-        return Text(f"{mark}{self.glue}{name}", style)
+        return Text(f"{mark} {name}", style)
 
     def bar(self, share: float) -> str:
         """A bar of ten cells in eighths."""
@@ -107,11 +108,6 @@ class _Look:
             return ("#" * round(share * _BAR)).ljust(_BAR, ".")
         whole, eighths = divmod(round(share * _BAR * 8), 8)
         return ("█" * whole + " ▏▎▍▌▋▊▉"[eighths] * (eighths > 0)).ljust(_BAR)
-
-    @property
-    def glue(self) -> str:
-        """A space at which no line breaks."""
-        return "\N{NO-BREAK SPACE}" if self.unicode else " "
 
     @property
     def dot(self) -> str:
@@ -145,8 +141,8 @@ def _source_line(scored: ScoredDocument, look: _Look) -> Text:
 
 def _passages(scored: ScoredDocument, look: _Look) -> Table:
     beside = look.width >= _NARROW
-    table = Table.grid(padding=(0, 1, 0, 0), expand=True)
-    table.add_column(justify="right", style=GREY, no_wrap=True, width=5)
+    table = Table.grid(padding=(0, 2, 0, 0), expand=True)
+    table.add_column(justify="right", style=GREY, no_wrap=True)
     table.add_column(ratio=1, overflow="fold")
     shown = {name for p in scored.passages for name in (*p.labels, *p.unsure)}
     name_width = min(max(map(len, shown), default=0), max(22, look.width // 3 - 7))
@@ -171,22 +167,31 @@ def _passages(scored: ScoredDocument, look: _Look) -> Table:
 def _marked(passage: ScoredPassage, look: _Look) -> RenderableType:
     """The passage's text with its evidence marked, and under it what the evidence did."""
     text = Text(printable(passage.text), "bold" if passage.kind is Kind.HEADLINE else "")
-    evidence = passage.evidence or {}
+    evidence = _telling(passage)
     for label, spans in evidence.items():
-        for span in spans[:_SPANS_SHOWN]:
+        for span in spans:
             start, end = span.start - passage.start, span.end - passage.start
             text.stylize(f"underline {look.colours[label]}", start, end)
     if not look.styled:
-        text = _bracketed(text.plain, _merged(passage), look)
-    lines = [_effects(label, spans, passage, look) for label, spans in evidence.items() if spans]
-    return Group(text, *lines) if lines else text
+        text = _bracketed(text.plain, _merged(passage, chain(*evidence.values())), look)
+    if not evidence:
+        return text
+    return Group(text, *(_effects(name, spans, passage, look) for name, spans in evidence.items()))
 
 
-def _merged(passage: ScoredPassage) -> list[tuple[int, int]]:
+def _telling(passage: ScoredPassage) -> dict[str, Sequence[Span]]:
+    """The evidence worth showing: the strongest spans, and none that hardly matters."""
+    found = {
+        label: [span for span in spans if span.effect >= _LEAST_EFFECT][:_SPANS_SHOWN]
+        for label, spans in (passage.evidence or {}).items()
+    }
+    return {label: spans for label, spans in found.items() if spans}
+
+
+def _merged(passage: ScoredPassage, spans: Iterable[Span]) -> list[tuple[int, int]]:
     """The stretches of the passage that are evidence for any label."""
     merged: list[tuple[int, int]] = []
-    shown = chain.from_iterable(s[:_SPANS_SHOWN] for s in (passage.evidence or {}).values())
-    for start, end in sorted((s.start - passage.start, s.end - passage.start) for s in shown):
+    for start, end in sorted((s.start - passage.start, s.end - passage.start) for s in spans):
         if merged and start <= merged[-1][1]:
             merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
         else:
@@ -201,14 +206,17 @@ def _bracketed(plain: str, stretches: Sequence[tuple[int, int]], look: _Look) ->
     return Text(plain)
 
 
-def _effects(label: str, spans: Sequence[Span], passage: ScoredPassage, look: _Look) -> Text:
-    """One line: the words behind a label, and by how many points it falls without them."""
-    line = Text("  ").append(look.label(label, unsure=label in passage.unsure)).append(":")
-    for span in spans[:_SPANS_SHOWN]:
-        words = passage.text[span.start - passage.start : span.end - passage.start]
-        quoted = f"“{words}”" if look.unicode else f'"{words}"'
-        line.append(f" {printable(quoted)} {'−' if look.unicode else '-'}{100 * span.effect:.0f}")
-    return line
+def _effects(
+    label: str, spans: Sequence[Span], passage: ScoredPassage, look: _Look
+) -> RenderableType:
+    """The words behind a label, and by how many points it falls without them."""
+    line = look.label(label, unsure=label in passage.unsure)
+    for number, span in enumerate(spans):
+        words = printable(passage.text[span.start - passage.start : span.end - passage.start])
+        quoted = f"“{words}” −" if look.unicode else f'"{words}" -'
+        between = look.dot if number else " "
+        line.append(f"{between}{quoted}{100 * span.effect:.0f}", "not bold not italic default")
+    return Padding(line, (0, 0, 0, 2))
 
 
 def _margin(passage: ScoredPassage, look: _Look, name_width: int, aside: bool) -> Text:
@@ -279,7 +287,7 @@ def _notes(scored: ScoredDocument, look: _Look) -> Iterator[RenderableType]:
         )
     p = scored.provenance
     model = f"{p.bundle} {p.bundle_fingerprint[:8]}, codebook {p.codebook}, framing {p.framing}"
-    yield Text("   ".join(words), GREY)
+    yield _flowed([Text(word, GREY) for word in words], look.width)
     yield Text(model, GREY)
 
 
@@ -297,19 +305,32 @@ def _facts(scored: ScoredDocument, look: _Look) -> list[str]:
 
 def _block(scored: ScoredDocument, look: _Look) -> RenderableType:
     """A document among several: title, source, and its labels by share of passages."""
-    title = scored.document.title or scored.document.id
     lines: list[RenderableType] = [
-        Text(printable(title), "bold", no_wrap=True, overflow="ellipsis"),
+        Text(printable(_title(scored)), "bold", no_wrap=True, overflow="ellipsis"),
         _source_line(scored, look),
     ]
     found = sorted(
         ((share.passages, name) for name, share in scored.profile.labels.items() if share.passages),
         key=lambda item: -item[0],
     )
-    labels = Text("   ").join(
-        look.label(name).append(f"{look.glue}{percent(share)}", "not bold") for share, name in found
-    )
-    lines.append(labels if found else Text("no label held", GREY))
+    labels = [look.label(name).append(f" {percent(share)}", "not bold") for share, name in found]
+    lines.append(_flowed(labels, look.width) if found else Text("no label held", GREY))
     lines.append(Text(look.dot.join(_facts(scored, look)), GREY))
     lines += [Text(f"! {printable(warning)}", "bold") for warning in scored.warnings]
     return Padding(Group(*lines), (0, 0, 1, 0))
+
+
+def _title(scored: ScoredDocument) -> str:
+    """The document's title, else its headline, else how it begins."""
+    return scored.document.title or next((p.text for p in scored.passages), "(no passage)")
+
+
+def _flowed(items: Iterable[Text], width: int) -> Text:
+    """Items side by side; a line ends only between two of them."""
+    lines: list[Text] = []
+    for item in items:
+        if lines and lines[-1].cell_len + 3 + item.cell_len <= width:
+            lines[-1].append("   ").append(item)
+        else:
+            lines.append(item)
+    return Text("\n").join(lines)

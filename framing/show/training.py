@@ -37,7 +37,9 @@ class TrainingBar:
     ) -> None:
         self._bar.stop()
 
-    def show(self, epoch: int, epochs: int, step: int, steps: int, loss: float, rate: float) -> None:
+    def show(
+        self, epoch: int, epochs: int, step: int, steps: int, loss: float, rate: float
+    ) -> None:
         """Draw where training stands; `epoch` counts from 0, `step` from 1."""
         place = f"{epoch + 1}/{epochs}"
         if not self._console.is_terminal:

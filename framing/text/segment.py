@@ -31,7 +31,7 @@ _RULE = re.compile(r"[\W_]*")
 _MARKER = re.compile(
     r"(?:>\s*)*"
     r"(?:(?P<headline>\#{1,6}\s+)"
-    r"|(?P<item>(?:[-*+–·]|\d{1,2}[.)]|\(\d{1,2}\)|\(?[a-z]\)|[a-z]\.|[A-Z]\)|[ivx]{2,4}[.)])\s+"
+    r"|(?P<item>(?:[-*+–·]|\d{1,2}[.)]|\(\d{1,2}\)|\(?[a-z]\)|[a-z]\.|[A-Z]\)|\(?[ivx]{2,4}\)|[ivx]{2,4}\.)\s+"
     r"|[•‣◦▪●○►▶✓✔➤]\s*))?"
 )
 _BOLD = re.compile(r"(\*\*|__)(?=\S)((?:(?!\1).){1,150})\1")
@@ -148,7 +148,8 @@ def _blocks(text: str, title: str | None) -> list[_Line]:
     width = _wrap_width(text, lines)
     blocks = lines[:1]
     for line, following in pairwise(lines):
-        if width and _continues(text, line, following, width):
+        hanging = line.kind is Kind.LIST_ITEM and following.indent > line.indent
+        if hanging and _may_continue(line, following) or _wrapped(text, line, following, width):
             blocks[-1] = replace(blocks[-1], end=following.end)
         else:
             blocks.append(following)
@@ -166,6 +167,7 @@ def _stands_apart(text: str, blocks: list[_Line]) -> bool:
         and 3 <= len(first.split()) <= 25
         and not first.rstrip(_CLOSERS).endswith((".", ",", ":", ";"))
         and not _BYLINE.fullmatch(first)
+        and len(sentence_spans(first)) == 1
     )
 
 
@@ -198,7 +200,7 @@ def _ends_sentence(text: str, line: _Line) -> bool:
     return text[line.start : line.end].rstrip(_CLOSERS)[-1:] in (".", "!", "?", ":", ";", "…")
 
 
-def _continues(text: str, line: _Line, following: _Line, width: int) -> bool:
+def _wrapped(text: str, line: _Line, following: _Line, width: int) -> bool:
     """Was the break after `line` made by wrapping: had the next word no room left on the line?
 
     How much room is asked for depends on what else speaks for the end of a paragraph.

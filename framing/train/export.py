@@ -69,7 +69,9 @@ def export_onnx(net: Net, path: Path) -> float:
     ids = torch.randint(5, net.encoder.config.vocab_size, (3, 24))
     mask = torch.ones_like(ids)
     mask[1, 10:] = 0
-    axes = {0: torch.export.Dim("batch", max=65_536), 1: torch.export.Dim("tokens", min=2, max=512)}
+    longest = _longest(net)
+    tokens = torch.export.Dim("tokens", min=2, max=longest)
+    axes = {0: torch.export.Dim("batch", max=65_536), 1: tokens}
     with warnings.catch_warnings(), _quiet("torch.onnx"), torch.no_grad():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
@@ -151,13 +153,18 @@ def _multiply_after_lookup(graph: onnx.GraphProto, node: onnx.NodeProto, name: s
         graph.node.insert(at + offset, made)
 
 
+def _longest(net: Net) -> int:
+    """Tokens that the encoder has positions for; RoBERTa's kind loses two to padding."""
+    return min(512, int(getattr(net.encoder.config, "max_position_embeddings", 514)) - 2)
+
+
 def _largest_difference(graph: _Graph, path: Path) -> float:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     generator = torch.Generator().manual_seed(0)
     largest = 0.0
-    for rows, width in [(1, 5), (2, 17), (7, 64), (3, 200)]:
+    for rows, width in [(1, 5), (2, 17), (7, 64), (3, min(200, _longest(graph.net)))]:
         vocabulary = graph.net.encoder.config.vocab_size
         ids = torch.randint(5, vocabulary, (rows, width), generator=generator)
         mask = torch.ones_like(ids)

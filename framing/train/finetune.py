@@ -113,7 +113,7 @@ def finetune(
             schedule.step()
             _average_in(average, net, recipe.average)
             tokens += int(mask.sum())
-            losses += float(loss)
+            losses += float(loss.detach())
             rate = tokens / (time.monotonic() - started)
             on_step(Progress(epoch, recipe.epochs, step, steps_an_epoch, losses / step, rate))
         _save(checkpoints, key, epoch + 1, net, optimizer, schedule, average)

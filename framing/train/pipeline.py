@@ -24,13 +24,7 @@ from framing.model.calibration import Floats, fit_decisions
 from framing.train.card import render_card
 from framing.train.examples import Examples, held_out_split, training_examples
 from framing.train.parallel import Telling
-from framing.train.recipe import Progress, Recipe
-
-DEFAULT_ENCODER = "all-MiniLM-L6-v2"
-
-
-class TrainingError(ValueError):
-    """Training cannot start or go on; the message says why and what to do."""
+from framing.train.recipe import DEFAULT_ENCODER, Progress, Recipe, TrainingError
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +90,7 @@ def train(
     else:
         kind = "encoder"
         logits, made = _fit_encoder(examples, texts, files, encoder, recipe, staging, on_step)
-    decisions = fit_decisions(
-        logits, held_out.targets, None, codebook.names, held_out.groups, seed=recipe.seed
-    )
+    decisions = fit_decisions(logits, held_out.targets, None, codebook.names)
     record = {
         "encoder": encoder,
         "recipe": asdict(recipe) if kind == "encoder" else {"seed": recipe.seed},

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+DEFAULT_ENCODER = "all-MiniLM-L6-v2"
+
+
+class TrainingError(ValueError):
+    """Training cannot start or go on; the message says why and what to do."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """Everything that decides what training does, besides the data and the encoder."""
 
-    epochs: int = 5
+    epochs: int = 4
     learning_rate: float = 3e-4
     layer_decay: float = 0.9
     head_factor: float = 5.0

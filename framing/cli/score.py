@@ -5,17 +5,17 @@ Each command imports what it needs when it runs, so that `framing` starts fast.
 
 from __future__ import annotations
 
-import errno
 import os
-import signal
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
+
+from framing.cli.ending import DONE, SOME_FAILED, WRONG_USE, ending_well, fail
 
 if TYPE_CHECKING:
     from framing.model.classifier import Model
@@ -23,38 +23,7 @@ if TYPE_CHECKING:
     from framing.model.stream import Options
     from framing.text.document import Failure
 
-DONE, SOME_FAILED, WRONG_USE, BUNDLE_REFUSED, MACHINE_FAILED = range(5)
-INTERRUPTED, TERMINATED, PIPE_CLOSED = 130, 143, 141
-
-EXAMPLE = Path(__file__).parent / "examples" / "summit.txt"
-
-_EXIT_CODES = """
-Exit codes
-
-- 0 done
-- 1 finished, but some documents could not be scored (one line each on stderr)
-- 2 wrong use: an option, a file that is not there, a codebook with errors
-- 3 a model bundle was refused
-- 4 the machine failed: disk full, out of memory
-- 130 interrupted (Ctrl-C), 143 terminated
-"""
-
-app = typer.Typer(
-    name="framing",
-    help="Label every passage of a news article by its framing.",
-    epilog=_EXIT_CODES,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-codebook_app = typer.Typer(
-    help="Print or check a codebook: the labels and what they mean.",
-    no_args_is_help=True,
-    epilog=_EXIT_CODES,
-)
-app.add_typer(codebook_app, name="codebook")
+EXAMPLE = Path(__file__).parents[1] / "examples" / "summit.txt"
 
 
 class Unit(StrEnum):
@@ -73,47 +42,7 @@ class Format(StrEnum):
     csv = "csv"
 
 
-def main() -> None:
-    """Run the command line."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
-    app(prog_name="framing")
-
-
-@contextmanager
-def _ending_well() -> Iterator[None]:
-    """Turn whatever ends a command into one line on stderr and an exit code.
-
-    Every command wears it: a traceback is a bug.
-    """
-    try:
-        yield
-        sys.stdout.flush()
-    except typer.Exit:
-        raise
-    except KeyboardInterrupt:
-        _fail(INTERRUPTED, "interrupted")
-    except MemoryError:
-        _fail(MACHINE_FAILED, "out of memory: score fewer or smaller files at a time")
-    except BrokenPipeError:
-        _silence_stdout()
-        sys.exit(PIPE_CLOSED)
-    except Exception as error:
-        if "FRAMING_DEBUG" in os.environ:
-            raise
-        _fail(*_told(error))
-
-
-@app.callback(invoke_without_command=True)
-def _framing(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
-) -> None:
-    if version:
-        show_version()
-        raise typer.Exit
-
-
-@app.command(epilog=_EXIT_CODES)
-@_ending_well()
+@ending_well()
 def score(
     paths: Annotated[
         list[str] | None,
@@ -182,7 +111,7 @@ def score(
     """
     chosen = [*(paths or []), *([str(EXAMPLE)] if example else [])]
     if not chosen:
-        _fail(WRONG_USE, "nothing to score: name a file, - for standard input, or --example")
+        fail(WRONG_USE, "nothing to score: name a file, - for standard input, or --example")
     form = format or _format_of(output)
     if output is not None:
         _check_output(output, chosen)
@@ -199,54 +128,6 @@ def score(
     )
     failures = _score(load(model), chosen, options, form, output)
     raise typer.Exit(_exit_code(failures))
-
-
-@codebook_app.command("show")
-@_ending_well()
-def codebook_show(
-    name: Annotated[
-        str, typer.Argument(metavar="[NAME|FILE]", help="A codebook that ships, or a YAML file.")
-    ] = "core",
-) -> None:
-    """Print a codebook: labels by group with conditions and examples, and the rules."""
-    from framing.codebook.codebook import Codebook
-    from framing.show.codebook import write_codebook
-    from framing.show.terminal import console_for
-
-    write_codebook(Codebook.load(name), console_for(sys.stdout), sys.stdout.buffer)
-
-
-@codebook_app.command("check")
-@_ending_well()
-def codebook_check(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A YAML file.")],
-) -> None:
-    """Check a codebook of your own; every error is listed with its place."""
-    from framing.codebook.codebook import Codebook
-    from framing.show.plain import plural
-
-    codebook = Codebook.load(file)
-    labels = plural(len(codebook.labels), "label")
-    print(f"{file}: fine: {codebook.name} version {codebook.version}, {labels}")
-
-
-@app.command("models")
-@_ending_well()
-def show_models() -> None:
-    """List the model bundles that ship with framing."""
-    from framing.model.bundle import shipped_bundles
-
-    for name, folder in shipped_bundles().items():
-        print(f"{name}\t{folder}")
-
-
-@app.command("version")
-@_ending_well()
-def show_version() -> None:
-    """Print the version."""
-    from framing import __version__
-
-    print(f"framing {__version__}")
 
 
 def _score(
@@ -305,12 +186,12 @@ def _check_output(output: str, inputs: list[str]) -> None:
     """Refuse, before any work, an output that is an input or cannot be written."""
     target = Path(output)
     if target.is_dir():
-        _fail(WRONG_USE, f"{output} is a directory; name a file after -o")
+        fail(WRONG_USE, f"{output} is a directory; name a file after -o")
     if not target.absolute().parent.is_dir():
-        _fail(WRONG_USE, f"there is no folder {target.parent}; make it, or name another after -o")
+        fail(WRONG_USE, f"there is no folder {target.parent}; make it, or name another after -o")
     for path in inputs:
         if target.exists() and Path(path).exists() and target.samefile(path):
-            _fail(WRONG_USE, f"{output} is one of the inputs and would be overwritten")
+            fail(WRONG_USE, f"{output} is one of the inputs and would be overwritten")
 
 
 @contextmanager
@@ -334,32 +215,3 @@ def _writing(output: str | None) -> Iterator[BinaryIO]:
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
-
-
-def _told(error: Exception) -> tuple[int, str]:
-    """The exit code and the line for an error that ended a command."""
-    from framing.codebook.codebook import CodebookError
-    from framing.model.bundle import BundleError
-
-    if isinstance(error, CodebookError):
-        return WRONG_USE, str(error)
-    if isinstance(error, BundleError):
-        return BUNDLE_REFUSED, str(error)
-    if isinstance(error, OSError) and error.strerror:
-        place = f": {error.filename}" if error.filename is not None else ""
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
-            _silence_stdout()
-            return MACHINE_FAILED, f"{error.strerror}{place}: make room and run it again"
-        return WRONG_USE, f"{error.strerror}{place}"
-    what = " ".join(f"{type(error).__name__}: {error}".split())
-    return SOME_FAILED, f"internal error: {what} (set FRAMING_DEBUG=1 for the traceback)"
-
-
-def _fail(code: int, line: str) -> NoReturn:
-    print(f"framing: {line}", file=sys.stderr)
-    raise typer.Exit(code)
-
-
-def _silence_stdout() -> None:
-    """Keep the interpreter from flushing to a closed pipe or a full disk on its way out."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

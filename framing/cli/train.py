@@ -8,12 +8,11 @@ from typing import Annotated
 
 import typer
 
-from framing.cli_ending import EXIT_CODES, ending_well
+from framing.cli.ending import ending_well
+from framing.train.recipe import DEFAULT_ENCODER
 
-DEFAULT_ENCODER = "all-MiniLM-L6-v2"
 
-
-@ending_well
+@ending_well()
 def train(
     data: Annotated[
         list[Path],
@@ -119,7 +118,7 @@ def train(
     print(f"wrote {trained.folder}")
 
 
-@ending_well
+@ending_well()
 def evaluate(
     model: Annotated[
         list[str], typer.Option("--model", "-m", help="A bundle; give several to compare.")
@@ -167,7 +166,3 @@ def evaluate(
                 "table": evaluation_markdown(evaluations),
             },
         )
-
-
-COMMANDS = (train, evaluate)
-__all__ = ["COMMANDS", "EXIT_CODES"]
