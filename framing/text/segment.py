@@ -149,7 +149,7 @@ def _blocks(text: str, title: str | None) -> list[_Line]:
     blocks = lines[:1]
     for line, following in pairwise(lines):
         hanging = line.kind is Kind.LIST_ITEM and following.indent > line.indent
-        if hanging and _may_continue(line, following) or _wrapped(text, line, following, width):
+        if (hanging and _may_continue(line, following)) or _wrapped(text, line, following, width):
             blocks[-1] = replace(blocks[-1], end=following.end)
         else:
             blocks.append(following)

@@ -7,6 +7,7 @@ tests/benchmarks/README.md.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from itertools import pairwise
 
 from sentencex import get_sentence_boundaries
@@ -18,6 +19,8 @@ _UNQUOTED = str.maketrans(dict.fromkeys('"“”„‟«»‹›()[]', " "))
 # sentencex panics on "B\u00a0." and cannot take a lone surrogate.
 _SPACE = re.compile(r"[^\S ]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
+# Its time grows with the square of the quotation marks that are never closed.
+_WINDOW = 10_000
 
 _TITLES = "Ms|Mx|Mme|Mlle|Mmes|Messrs|Ret|Adm|Sgt|Cpl|Fr|Ft|Bros"
 _VERBS = (
@@ -79,13 +82,25 @@ def sentence_spans(text: str) -> list[tuple[int, int]]:
 
 def _cuts(text: str, shown: str) -> list[int]:
     """Say where to cut `text`, both ends included; sentencex sees `shown`, of the same length."""
-    proposed = {_before_opening(text, s["end_index"]) for s in get_sentence_boundaries("en", shown)}
+    proposed = {_before_opening(text, end) for end in _proposed(shown)}
     proposed.update(match.end() for match in _AN_END.finditer(text))
     cuts = [0]
     for cut in sorted(proposed):
         if cuts[-1] < cut < len(text) and not _amid(text, cut):
             cuts.append(cut)
     return [*cuts, len(text)]
+
+
+def _proposed(text: str) -> Iterator[int]:
+    """Yield sentencex's ends of sentences, in windows that each begin where a sentence does."""
+    start = 0
+    while start < len(text):
+        window = text[start : start + _WINDOW]
+        ends = [start + s["end_index"] for s in get_sentence_boundaries("en", window)]
+        if start + len(window) < len(text):
+            ends.pop()  # the sentence that the window cuts off
+        yield from ends
+        start = ends[-1] if ends and ends[-1] > start else start + len(window)
 
 
 def _before_opening(text: str, cut: int) -> int:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from framing.codebook.codebook import Codebook
-from framing.model.bundle import open_bundle, rewrite_manifest
+from framing.model.bundle import open_bundle, write_bundle
 
 Record = Mapping[str, Any]
 
@@ -42,11 +44,25 @@ def record_metrics(folder: Path, metrics: Record) -> None:
         Where `folder` is no intact bundle.
     """
     bundle = open_bundle(folder)
-    codebook = Codebook.from_yaml(bundle.files["codebook.yaml"].decode(), str(folder))
     record = json.loads(bundle.files["training.json"])
-    (folder / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", "utf-8")
-    (folder / "README.md").write_text(render_card(bundle.name, codebook, record, metrics), "utf-8")
-    rewrite_manifest(folder)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as work:
+        new = Path(work) / folder.name
+        shutil.copytree(folder, new)
+        (new / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", "utf-8")
+        card = render_card(bundle.name, bundle.codebook, record, metrics)
+        (new / "README.md").write_text(card, "utf-8")
+        write_bundle(new, name=bundle.name, kind=bundle.kind, max_tokens=bundle.max_tokens)
+        replace_folder(new, folder)
+
+
+def replace_folder(new: Path, old: Path) -> None:
+    """Put `new` where `old` is, or was not yet; a crash in between leaves one of them whole."""
+    aside = old.with_name(f".{old.name}.replaced")
+    shutil.rmtree(aside, ignore_errors=True)
+    if old.exists():
+        old.rename(aside)
+    new.rename(old)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _labels(codebook: Codebook) -> str:

@@ -21,7 +21,7 @@ from framing.codebook.coded import Coded
 from framing.model.baseline import Tfidf
 from framing.model.bundle import Kind, write_bundle
 from framing.model.calibration import Floats, fit_decisions
-from framing.train.card import render_card
+from framing.train.card import render_card, replace_folder
 from framing.train.examples import Examples, held_out_split, training_examples
 from framing.train.parallel import Telling
 from framing.train.recipe import DEFAULT_ENCODER, Progress, Recipe, TrainingError
@@ -119,7 +119,7 @@ def train(
         kind=kind,
         max_tokens=recipe.max_tokens if kind == "encoder" else None,
     )
-    _replace_folder(files, out)
+    replace_folder(files, out)
     shutil.rmtree(staging)
     return Trained(out, record, held_out)
 
@@ -191,13 +191,3 @@ def _fit_encoder(
             name: version(name) for name in ("torch", "transformers", "onnx", "onnxruntime")
         },
     }
-
-
-def _replace_folder(new: Path, old: Path) -> None:
-    """Put `new` where `old` is; a crash between the steps leaves one of them whole."""
-    aside = old.with_name(f".{old.name}.replaced")
-    shutil.rmtree(aside, ignore_errors=True)
-    if old.exists():
-        old.rename(aside)
-    new.rename(old)
-    shutil.rmtree(aside, ignore_errors=True)
