@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import nn
 from transformers import AutoModel, AutoTokenizer
+from transformers.utils import logging as transformers_logging
 
 from framing.train.examples import Examples
 from framing.train.recipe import Progress, Recipe
@@ -29,6 +30,7 @@ class Net(nn.Module):
 
     def __init__(self, encoder: str, labels: int, dropout: float) -> None:
         super().__init__()
+        transformers_logging.disable_progress_bar()
         self.encoder = AutoModel.from_pretrained(encoder)
         for module in self.encoder.modules():
             if isinstance(module, nn.Dropout):
