@@ -64,10 +64,11 @@ def test_a_label_does_not_flip_when_one_country_becomes_another():
 
     model = framing.load("core-en")
     chosen = [t for t in tellings() if "{A" in t.text][::9]
-    first, second = (
-        model.predict_proba([fill(t, np.random.default_rng([seed, i])) for i, t in enumerate(chosen)])
-        for seed in (1, 2)
-    )
+
+    def filled(seed):
+        return [fill(t, np.random.default_rng([seed, i])) for i, t in enumerate(chosen)]
+
+    first, second = model.predict_proba(filled(1)), model.predict_proba(filled(2))
     cut = np.array([model.thresholds[label] for label in model.labels])
     flips = (first >= cut) != (second >= cut)
     assert len(chosen) > 100

@@ -35,7 +35,7 @@ def parse(text: str) -> tuple[Plain, list[str]]:
         for event in yaml.parse(text, Loader=_Loader):
             refusal = _refusal(event) or builder.take(event)
             if refusal:
-                return "", [f"line {event.start_mark.line + 1}: {refusal}"]
+                return "", [f"line {_line(event)}: {refusal}"]
     except yaml.YAMLError as problem:
         return "", [*builder.errors, _syntax(problem)]
     return (builder.root[0] if builder.root else ""), builder.errors
@@ -51,9 +51,14 @@ def _refusal(event: yaml.Event) -> str | None:
     """What this event asks for that a codebook has no use for, or None."""
     if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
         return "anchors and aliases are not allowed; put quotes round text that begins with & or *"
-    if getattr(event, "tag", None) not in (None, "!"):
-        return f"tags are not allowed ({event.tag}); put quotes round text that begins with !"
+    tag = getattr(event, "tag", None)
+    if tag not in (None, "!"):
+        return f"tags are not allowed ({tag}); put quotes round text that begins with !"
     return None
+
+
+def _line(event: yaml.Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark else 1
 
 
 class _Builder:
@@ -67,7 +72,7 @@ class _Builder:
 
     def take(self, event: yaml.Event) -> str | None:
         """Take one event in; return why reading must stop, or None."""
-        line = event.start_mark.line + 1
+        line = _line(event)
         if isinstance(event, yaml.ScalarEvent):
             self._put(event.value, line)
         elif isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):

@@ -57,17 +57,21 @@ class ScoredPassage:
 
     @property
     def unsure(self) -> tuple[str, ...]:
+        """The labels decided neither way."""
         return tuple(p.label for p in self.predictions if p.decision is Decision.UNSURE)
 
     @property
     def probabilities(self) -> dict[str, float]:
+        """Label to calibrated probability, in codebook order."""
         return {p.label: p.probability for p in self.predictions}
 
     @property
     def words(self) -> int:
+        """How many words stand between spaces."""
         return len(self.text.split())
 
     def to_dict(self) -> dict[str, Any]:
+        """As JSON-ready data."""
         row: dict[str, Any] = {
             "start": self.start,
             "end": self.end,
@@ -117,6 +121,7 @@ class Profile:
     labels: Mapping[str, Share]
 
     def to_dict(self) -> dict[str, Any]:
+        """As JSON-ready data."""
         return {
             "passages": self.passages,
             "words": self.words,
@@ -141,6 +146,7 @@ class Provenance:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
+        """As JSON-ready data."""
         return {
             "framing": self.framing,
             "bundle": {"name": self.bundle, "fingerprint": self.bundle_fingerprint},

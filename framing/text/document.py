@@ -85,6 +85,7 @@ class Failure:
         return f"{place}: {self.message}"
 
     def to_dict(self) -> dict[str, str | None]:
+        """As JSON-ready data."""
         return asdict(self)
 
 

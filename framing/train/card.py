@@ -103,9 +103,8 @@ def _training(record: Record) -> str:
 
 
 def _figures(metrics: Record) -> str:
-    return (
-        "## Figures\n\nThresholds and calibration never saw these passages.\n\n" + metrics["table"]
-    )
+    statement = "Thresholds and calibration never saw these passages."
+    return f"## Figures\n\n{statement}\n\n{metrics['table']}"
 
 
 _HEAD = """# {name}

@@ -30,7 +30,7 @@ class Net(nn.Module):
 
     def __init__(self, encoder: str, labels: int, dropout: float) -> None:
         super().__init__()
-        transformers_logging.disable_progress_bar()
+        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         self.encoder = AutoModel.from_pretrained(encoder)
         for module in self.encoder.modules():
             if isinstance(module, nn.Dropout):
@@ -198,7 +198,7 @@ def _average_in(average: dict[str, torch.Tensor], net: Net, keep: float) -> None
 def _bfloat16_pays(device: str) -> bool:
     """Whether matrix products are clearly faster in bfloat16 here; on older CPUs they crawl."""
     if device == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     seconds = {}
     for dtype in (torch.float32, torch.bfloat16):
         a, b = torch.ones(256, 384, dtype=dtype), torch.ones(384, 384, dtype=dtype)
