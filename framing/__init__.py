@@ -34,7 +34,14 @@ __all__ = ["Codebook", "Document", "FramingClassifier", "__version__", "load", "
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'framing' has no attribute '{name}'")
-    return getattr(import_module(_HOMES[name]), name)
+    try:
+        return getattr(import_module(_HOMES[name]), name)
+    except ModuleNotFoundError as error:
+        if error.name != "sklearn":
+            raise
+        raise ImportError(
+            f'{name} needs scikit-learn: pip install "framing[sklearn]"', name="sklearn"
+        ) from None
 
 
 def __dir__() -> list[str]:

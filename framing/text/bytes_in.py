@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 import zlib
 from collections.abc import Iterable, Iterator
+from importlib import import_module
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from framing.text.document import Failure, Reason
 
@@ -14,8 +15,6 @@ from framing.text.document import Failure, Reason
 MAX_FILE_BYTES = 64 * 2**20
 
 _CHUNK = 1 << 16
-# A zstd block of 4 bytes unpacks to 128 KiB: small bites keep a bomb's step under 32 MiB.
-_ZSTD_BITE = 1 << 10
 
 
 class Unreadable(Exception):  # noqa: N818 - a reason on its way to becoming a Failure
@@ -105,25 +104,30 @@ def _gunzip(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def _unzstd(file: IO[bytes]) -> Iterator[bytes]:
-    import zstandard
-
-    opener = zstandard.ZstdDecompressor()
+    zstd = _zstd()
     unpacker = None
-    for packed in iter(lambda: file.read(_ZSTD_BITE), b""):
+    for packed in iter(lambda: file.read(_CHUNK), b""):
         while packed:
-            if unpacker is None:
-                unpacker = opener.decompressobj()
+            unpacker = unpacker or zstd.ZstdDecompressor()
             try:
-                piece = unpacker.decompress(packed)
-            except zstandard.ZstdError:
+                piece = unpacker.decompress(packed, _CHUNK)
+                while piece:
+                    yield piece
+                    waiting = not (unpacker.eof or unpacker.needs_input)
+                    piece = unpacker.decompress(b"", _CHUNK) if waiting else b""
+            except zstd.ZstdError:
                 raise _damaged("zstd") from None
-            if piece:
-                yield piece
             packed = b""
             if unpacker.eof:
                 packed, unpacker = unpacker.unused_data, None
     if unpacker is not None:
         raise _cut_short("zstd")
+
+
+def _zstd() -> Any:
+    """The standard library's zstd, or its backport before Python 3.14."""
+    name = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
+    return import_module(name)
 
 
 def read_all(pieces: Iterable[bytes], limit: int = MAX_FILE_BYTES) -> bytes:

@@ -83,6 +83,8 @@ def _training(record: Record) -> str:
     recipe = ", ".join(f"{k} {v}" for k, v in record["recipe"].items())
     versions = ", ".join(f"{k} {v}" for k, v in record["versions"].items())
     positives = ", ".join(f"{k} {v}" for k, v in record["positives"].items())
+    seconds = record["seconds"]
+    took = f"took {seconds / 60:.0f} minutes" if seconds else "was interrupted and resumed"
     lines = [
         "## Training",
         "",
@@ -92,7 +94,7 @@ def _training(record: Record) -> str:
         f" {passages['held_out']:,} held out by document for calibration and thresholds",
         f"- Positives per label in training: {positives}",
         f"- Recipe: {recipe}",
-        f"- Took {record['seconds'] / 60:.0f} minutes on {record['machine']}; {versions}",
+        f"- The run {took}, on {record['machine']}; {versions}",
     ]
     if "torch_onnx_difference" in record:
         lines.append(

