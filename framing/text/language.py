@@ -26,6 +26,10 @@ _ENGLISH = re.compile(
 )
 _ENGLISH_SHARE = 0.15
 _ENGLISH_WORDS = 50
+# Of shorter texts, more of them and different ones are asked for: "for", "to" and "was" are words
+# in other languages too.
+_SHORT_SHARE = 0.25
+_SHORT_DIFFERENT = 3
 
 
 def detect(text: str) -> tuple[str, float]:
@@ -49,7 +53,10 @@ def detect(text: str) -> tuple[str, float]:
     if sum(map(str.isalpha, text)) < MIN_LETTERS:
         return "und", 0.0
     words = len(re.findall(r"[^\W\d_]+", text))
-    if words >= _ENGLISH_WORDS and len(_ENGLISH.findall(text.lower())) >= _ENGLISH_SHARE * words:
+    found = _ENGLISH.findall(text.lower())
+    if words >= _ENGLISH_WORDS and len(found) >= _ENGLISH_SHARE * words:
+        return "en", 1.0
+    if len(set(found)) >= _SHORT_DIFFERENT and len(found) >= _SHORT_SHARE * words:
         return "en", 1.0
     code, confidence = _identifier().classify(text)
     if code != "en" and confidence < MIN_CONFIDENCE:
