@@ -89,7 +89,7 @@ def test_piles_of_accents_are_cut_and_take_no_time():
 
 
 @given(TRICKY)
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_normalizing_twice_changes_nothing_more(text):
     clean = normalize(text).text
     assert normalize(clean).text == clean
@@ -98,7 +98,7 @@ def test_normalizing_twice_changes_nothing_more(text):
 
 
 @given(TRICKY)
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_the_map_is_monotone_and_covers_everything(text):
     normal = normalize(text)
     size = len(normal.text)
@@ -113,7 +113,7 @@ def test_the_map_is_monotone_and_covers_everything(text):
 
 
 @given(TRICKY)
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_an_untouched_character_maps_to_itself(text):
     normal = normalize(text)
     same = sum(text[slice(*normal.to_original(i, i + 1))] == c for i, c in enumerate(normal.text))
@@ -122,7 +122,7 @@ def test_an_untouched_character_maps_to_itself(text):
 
 
 @given(LATIN, st.lists(st.tuples(st.integers(0, 30), INVISIBLE), max_size=8))
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_injected_invisibles_change_nothing(text, injections):
     dirty = text
     for position, character in injections:

@@ -134,7 +134,7 @@ def test_csv_has_a_row_for_each_passage_and_a_column_for_each_probability():
 def test_csv_without_documents_still_has_its_header():
     out = io.BytesIO()
     write_csv([FAILURE], PROVENANCE, CODEBOOK.names, out)
-    assert out.getvalue().startswith(b"document_id,title,")
+    assert out.getvalue().startswith(b'"document_id","title",')
     assert out.getvalue().count(b"\n") == 1
 
 

@@ -65,7 +65,8 @@ def write_csv(
     ``;``; a column ``p_<label>`` holds the calibrated probability of each label.
     """
     buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
+    # Text is always quoted: left to itself, csv writes a bare carriage return before Python 3.13.
+    writer = csv.writer(buffer, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     model = f"{provenance.bundle}@{provenance.bundle_fingerprint[:12]}"
     writer.writerow([*_COLUMNS, *(f"p_{label}" for label in labels), "model"])
     for result in results:
