@@ -1,4 +1,5 @@
 import unicodedata
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -104,7 +105,7 @@ def test_the_map_is_monotone_and_covers_everything(text):
     size = len(normal.text)
     assert normal.to_original(0, size) == (0, len(text))
     spans = [normal.to_original(i, i + 1) for i in range(size)]
-    for (start, end), (following, last) in zip(spans, spans[1:], strict=False):
+    for (start, end), (following, last) in pairwise(spans):
         assert start <= following <= end <= last  # neighbours touch, or share one character
     for i in range(size):
         start, end = normal.to_original(i, size)

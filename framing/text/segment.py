@@ -228,14 +228,15 @@ def _parts(text: str, start: int, end: int, by_sentence: bool) -> Iterator[tuple
     if by_sentence:
         yield from sentences
         return
-    aim = total / max(2, round(total / _PART))
-    part_start, done, held, parts = start, 0, 0, 1
+    left, parts = total, max(2, round(total / _PART))
+    part_start, held = start, 0
     for a, b in sentences:
         words = _words(text, a, b)
-        if held and (held + words > _MOST or done + words / 2 > aim * parts):
+        if held and (held + words > _MOST or held + words / 2 > left / parts):
             yield part_start, a
-            part_start, held, parts = a, 0, parts + 1
-        done, held = done + words, held + words
+            left, parts = left - held, max(1, parts - 1)
+            part_start, held = a, 0
+        held += words
     yield part_start, end
 
 
