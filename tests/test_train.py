@@ -129,6 +129,17 @@ def test_another_recipe_does_not_go_on_from_the_checkpoint(coded, encoder, tmp_p
     assert min(epochs) == 0
 
 
+def test_the_parallel_corpus_says_nothing_of_labels_it_does_not_know(coded):
+    from framing.train.parallel import Telling
+
+    telling = Telling("e1", "weather", "telling", ("rain",), "It rains in {A.capital}.")
+    examples = training_examples(coded, [telling])
+    rain, sun = examples.targets[-1]
+    assert rain == 1
+    assert np.isnan(sun)
+    assert "{" not in examples.texts(np.random.default_rng(0))[-1]
+
+
 def test_missing_is_not_negative():
     logits = torch.zeros(1, 2, requires_grad=True)
     masked_loss(logits, torch.tensor([[1.0, float("nan")]])).backward()

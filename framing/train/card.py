@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from framing.codebook.codebook import Codebook
-from framing.model.bundle import open_bundle, write_bundle
+from framing.model.bundle import open_bundle, rewrite_manifest
 
 Record = Mapping[str, Any]
 
@@ -51,7 +51,7 @@ def record_metrics(folder: Path, metrics: Record) -> None:
         (new / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", "utf-8")
         card = render_card(bundle.name, bundle.codebook, record, metrics)
         (new / "README.md").write_text(card, "utf-8")
-        write_bundle(new, name=bundle.name, kind=bundle.kind, max_tokens=bundle.max_tokens)
+        rewrite_manifest(new)
         replace_folder(new, folder)
 
 

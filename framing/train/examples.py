@@ -46,9 +46,17 @@ class Examples:
 
 
 def training_examples(coded: Coded, tellings: Sequence[Telling] = ()) -> Examples:
-    """Coded passages, followed by the parallel corpus' tellings where there are any."""
+    """Coded passages, followed by the parallel corpus' tellings where there are any.
+
+    A label of the codebook that the corpus does not know is not coded in it.
+    """
+    known = {label for t in tellings for label in t.labels}
     own = np.array(
-        [[float(label in t.labels) for label in coded.labels] for t in tellings], np.float32
+        [
+            [float(label in t.labels) if label in known else np.nan for label in coded.labels]
+            for t in tellings
+        ],
+        np.float32,
     ).reshape(len(tellings), len(coded.labels))
     return Examples(
         labels=tuple(coded.labels),
