@@ -113,6 +113,17 @@ def test_other_encodings_are_read_and_reported(
     assert document.warnings == (f"read as {named}",)
 
 
+@pytest.mark.parametrize("name", ["a.txt", "a.jsonl"])
+def test_characters_spoilt_before_are_reported(write: Write, name: str) -> None:
+    text = "The council\ufffds toll isnâ€™t \ufffdsettled\ufffd, says Renée in São Paulo."
+    content = text if name == "a.txt" else json.dumps({"text": text})
+    (document,) = read(write(name, content))
+    assert document.text == text
+    lost, misread = document.warnings
+    assert lost.startswith("3 damaged characters (\ufffd)")
+    assert misread.startswith("1 damaged character (as in")
+
+
 def test_byte_order_mark_of_utf8_is_no_part_of_the_text(write: Write) -> None:
     (document,) = read(write("a.txt", CURLY.encode("utf-8-sig")))
     assert document.text == CURLY

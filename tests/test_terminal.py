@@ -105,6 +105,22 @@ def test_boilerplate_takes_one_line_and_is_listed_as_set_aside():
     assert "set aside as boilerplate: 2 (" in text
 
 
+def test_long_boilerplate_can_be_read_in_full():
+    text = f"Sign up for our weekly letter. {'All of the story that follows. ' * 6}The end."
+    (passage,) = (scored := MODEL.score(Document("a", text))).passages
+    assert "boilerplate" in passage.labels
+    text = shown(scored)
+    assert "The end." in text
+    assert "…" not in text
+
+
+def test_a_narrow_profile_keeps_its_figures():
+    scored = MODEL.score(ARTICLE)
+    share = scored.profile.labels["factual_report"]
+    line = rf"■ factual_report\s+{percent(share.passages)}\s+{percent(share.words)}"
+    assert re.search(line, shown(scored, width=60))
+
+
 def test_the_profile_tells_shares_what_was_read_and_warnings():
     scored = replace(MODEL.score(ARTICLE), read_share=0.972, warnings=("something odd",))
     text = shown(scored)

@@ -130,7 +130,7 @@ def test_another_recipe_does_not_go_on_from_the_checkpoint(coded, encoder, tmp_p
 
 
 def test_the_parallel_corpus_says_nothing_of_labels_it_does_not_know(coded):
-    from framing.train.parallel import Telling
+    from framing.codebook.parallel import Telling
 
     telling = Telling("e1", "weather", "telling", ("rain",), "It rains in {A.capital}.")
     examples = training_examples(coded, [telling])

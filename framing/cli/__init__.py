@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from framing.cli.audit import audit
 from framing.cli.codebook import codebook_app
 from framing.cli.ending import EXIT_CODES, TERMINATED, ending_well
 from framing.cli.score import score
@@ -29,6 +30,7 @@ app = typer.Typer(
 app.command(epilog=EXIT_CODES)(score)
 app.command(epilog=EXIT_CODES)(train)
 app.command(epilog=EXIT_CODES)(evaluate)
+app.command(epilog=EXIT_CODES)(audit)
 app.add_typer(codebook_app, name="codebook")
 
 

@@ -73,13 +73,13 @@ def train(
     """
     from framing.codebook.codebook import Codebook
     from framing.codebook.coded import read_coded
+    from framing.codebook.parallel import tellings
     from framing.model.classifier import load
     from framing.show.evaluation import evaluation_tables
     from framing.show.terminal import console_for
     from framing.show.training import TrainingBar
     from framing.study.evaluate import evaluate as measure
     from framing.train.examples import join
-    from framing.train.parallel import tellings
     from framing.train.pipeline import train as run
     from framing.train.recipe import Progress, Recipe
 

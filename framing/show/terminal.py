@@ -31,10 +31,12 @@ _MARKS = "●◆▲■★▼"
 _ASCII_MARKS = "ox^#*v"
 _WIDEST = 118  # longer lines are hard to read
 _FILE_WIDTH = 100
-_NARROW = 66  # below this, labels stand under their passage
+_NARROW = 66  # below this, labels stand under their passage, shares without bars
 _BAR = 10
 _SPANS_SHOWN = 3
 _LEAST_EFFECT = 0.02
+_UNSURE_FROM = 0.2  # what is unsure but unlikely would bury the rest; the other formats have all
+_ASIDE = 30  # in words: more than this is set aside in full view, as it may hold more than a notice
 _KINDS = {Kind.HEADLINE: "H", Kind.LIST_ITEM: "L"}
 
 
@@ -220,9 +222,13 @@ def _effects(
 
 
 def _margin(passage: ScoredPassage, look: _Look, name_width: int, aside: bool) -> Text:
-    """The labels that hold and those that are unsure, each with its probability."""
+    """The labels that hold and those that may well hold, each with its probability."""
     held = [p for p in passage.predictions if p.decision is Decision.YES]
-    unsure = [p for p in passage.predictions if p.decision is Decision.UNSURE]
+    unsure = [
+        p
+        for p in passage.predictions
+        if p.decision is Decision.UNSURE and p.probability >= _UNSURE_FROM
+    ]
     if aside:
         held, unsure = [p for p in held if p.label == look.codebook.set_aside], []
     lines = [_margin_line(p, look, name_width) for p in (*held, *unsure)]
@@ -238,26 +244,35 @@ def _margin_line(prediction: Prediction, look: _Look, name_width: int) -> Text:
 
 
 def _aside(passage: ScoredPassage, look: _Look) -> Text:
-    """A passage that is not part of the story, on one line."""
-    line = " ".join(printable(passage.text).split())
+    """A passage that is not part of the story: on one line, unless it is long."""
+    words = printable(passage.text).split()
+    line = " ".join(words)
+    if len(words) > _ASIDE:
+        return Text(line, GREY)
     return Text(line, GREY, no_wrap=True, overflow="ellipsis" if look.unicode else "crop")
 
 
 def _profile(scored: ScoredDocument, look: _Look) -> RenderableType:
     """Shares of passages and words per label, with bars; labels that were not found in a line."""
     found = {n: s for n, s in scored.profile.labels.items() if s.passages or s.unsure}
+    bars = look.width >= _NARROW
+
+    def cell(share: float, style: str) -> Text:
+        number = f"{percent(share):>4}"
+        return Text.assemble((look.bar(share), style), f" {number}") if bars else Text(number)
+
     table = Table.grid(padding=(0, 2, 0, 0))
     for justify in ("left", "left", "left", "right"):
         table.add_column(justify=justify, no_wrap=True)
     table.add_row(
-        Text("Profile", "bold"), *(Text(x, GREY) for x in ("of passages", "of words", "unsure"))
+        Text("Profile", "bold"), *(Text(x, GREY) for x in ("of passages", "of words", "+ unsure"))
     )
     for name, share in found.items():
         style = look.colours[name]
         table.add_row(
             look.label(name),
-            Text.assemble((look.bar(share.passages), style), f" {percent(share.passages):>4}"),
-            Text.assemble((look.bar(share.words), style), f" {percent(share.words):>4}"),
+            cell(share.passages, style),
+            cell(share.words, style),
             percent(share.unsure) if share.unsure else "",
         )
     missing = [name for name in scored.profile.labels if name not in found]
@@ -270,7 +285,7 @@ def _notes(scored: ScoredDocument, look: _Look) -> Iterator[RenderableType]:
     """What was scored, what was set aside, what to beware of, how to read the marks."""
     yield Text(look.dot.join(_facts(scored, look)))
     for warning in scored.warnings:
-        yield Text(f"! {printable(warning)}", "bold")
+        yield Text(f"! {printable(warning)}")
     shown = {name for p in scored.passages for name in p.labels} | set(scored.profile.labels)
     legend = {
         label.group: look.marks[label.name]
@@ -278,7 +293,7 @@ def _notes(scored: ScoredDocument, look: _Look) -> Iterator[RenderableType]:
         if label.group and label.name in shown
     }
     words = [f"{mark} {group}" for group, mark in legend.items()]
-    words += ["? unsure", "H headline"]
+    words += [f"? unsure, from {percent(_UNSURE_FROM)}", "H headline"]
     if any(p.kind is Kind.LIST_ITEM for p in scored.passages):
         words.append("L list item")
     if any(p.evidence for p in scored.passages):

@@ -170,7 +170,7 @@ class _Plan:
             events=resamples.events,
             requirements=verdict.requirements,
             figures=verdict.figures,
-            misses=scored.misses(verdict.wrong),
+            misses=scored.misses(verdict.blame),
         )
 
 
@@ -198,7 +198,7 @@ def _telling(seed: int) -> list[_Plan]:
     """Parts in which tone and stance labels must come, go or stay away."""
     plans = []
     put_in = probes.injections(seed)
-    for what, label in (("loaded", "loaded_language"), ("sensational", "sensationalism")):
+    for what, label in (("loaded", "loaded_language"), ("startling", "sensationalism")):
         came = f"one {what} wording is put into a plain passage: {label} comes"
         went = f"it is taken out again: {label} goes"
         taken_out = [Case(c.event, c.after, c.before) for c in put_in[what]]

@@ -73,12 +73,12 @@ class Verdict:
     """What a judge finds.
 
     `figures` are by measure and label, where "any label" counts a case once whichever label it
-    is; `wrong` is (cases, labels).
+    is; `blame` is (cases, labels): how clearly the case went wrong, 0 where it did not.
     """
 
     requirements: tuple[Requirement, ...]
     figures: Mapping[str, Mapping[str, Estimate]]
-    wrong: Bools
+    blame: Floats
 
 
 Judge = Callable[["Scored", Resamples], Verdict]
@@ -98,15 +98,15 @@ class Scored:
     before: Bools
     after: Bools
 
-    def columns(self, labels: Sequence[str]) -> list[int]:
-        """Where the labels stand."""
-        return [self.labels.index(label) for label in labels]
+    @property
+    def shift(self) -> Floats:
+        """How far each probability moved."""
+        return np.abs(self.p_after - self.p_before)
 
-    def misses(self, wrong: Bools) -> tuple[Miss, ...]:
-        """The clearest of the wrong cases: those whose probability moved most, each once."""
-        size = np.where(wrong, np.abs(self.p_after - self.p_before) + self.p_after / 1e3, -1.0)
-        worst = size.argmax(axis=1)
-        rows = np.argsort(-size.max(axis=1), kind="stable")[:MISSES_KEPT]
+    def misses(self, blame: Floats) -> tuple[Miss, ...]:
+        """The clearest of the cases that went wrong, each by its clearest label."""
+        worst = blame.argmax(axis=1)
+        rows = np.argsort(-blame.max(axis=1), kind="stable")[:MISSES_KEPT]
         return tuple(
             Miss(
                 self.labels[worst[i]],
@@ -116,7 +116,7 @@ class Scored:
                 float(self.p_after[i, worst[i]]),
             )
             for i in rows
-            if wrong[i].any()
+            if blame[i].any()
         )
 
 
@@ -154,23 +154,19 @@ def steady(max_flips: float, max_shift: float | None = None, spared: Sequence[st
 
     def judge(scored: Scored, resamples: Resamples) -> Verdict:
         held = [label for label in scored.labels if label not in spared]
-        columns = scored.columns(held)
         flips = scored.before != scored.after
-        wrong = np.zeros_like(flips)
-        wrong[:, columns] = flips[:, columns]
+        wrong = flips & np.isin(scored.labels, held)
         every = np.ones_like(flips)
         own = every & np.array([[case.own] for case in scored.cases])
         by_label = _named(scored.labels, resamples.share(flips, every))
-        shifts = _named(
-            scored.labels, resamples.mean(np.abs(scored.p_after - scored.p_before), every)
-        )
+        shifts = _named(scored.labels, resamples.mean(scored.shift, every))
         requirements = [_worst("flips", by_label, held, max_flips)]
         if max_shift is not None:
             requirements.append(_worst("shift", shifts, held, max_shift))
         figures = {"flips": {**by_label, ANY: _rate(resamples, wrong)}, "shift": shifts}
         if own.any() and not own.all():  # a model may have been trained on the corpus
             figures["flips, own passages"] = _named(scored.labels, resamples.share(flips, own))
-        return Verdict(tuple(requirements), figures, wrong)
+        return Verdict(tuple(requirements), figures, wrong * scored.shift)
 
     return judge
 
@@ -179,12 +175,11 @@ def comes(label: str, least: float) -> Judge:
     """The label must be absent before and there after."""
 
     def judge(scored: Scored, resamples: Resamples) -> Verdict:
-        column = scored.columns([label])
-        came = ~scored.before[:, column] & scored.after[:, column]
-        found = _rate(resamples, came)
-        wrong = np.zeros_like(scored.before)
-        wrong[:, column] = ~came
-        return Verdict((_least("comes in", found, least),), {"comes in": {label: found}}, wrong)
+        came = ~scored.before & scored.after
+        ours = np.isin(scored.labels, [label])
+        found = _rate(resamples, came & ours)
+        blame = (~came & ours) * (2 - scored.shift)  # what hardly moved went wrong most
+        return Verdict((_least("comes in", found, least),), {"comes in": {label: found}}, blame)
 
     return judge
 
@@ -193,15 +188,12 @@ def goes(labels: Sequence[str], least: float) -> Judge:
     """Of the passages that had any of the labels, none may be left of those they had."""
 
     def judge(scored: Scored, resamples: Resamples) -> Verdict:
-        columns = scored.columns(labels)
-        had = scored.before[:, columns]
-        left = had & scored.after[:, columns]
-        found = resamples.share(~left.any(axis=1)[:, None], had.any(axis=1)[:, None])[0]
-        gone = _named(labels, resamples.share(~left, had))
-        wrong = np.zeros_like(scored.before)
-        wrong[:, columns] = left
-        requirement = _least("goes out", found, least)
-        return Verdict((requirement,), {"goes out": {**gone, ANY: found}}, wrong)
+        had = scored.before & np.isin(scored.labels, labels)
+        left = had & scored.after
+        found = resamples.share(~_any(left), _any(had))[0]
+        gone = _chosen(labels, scored.labels, resamples.share(~left, had))
+        figures = {"goes out": {**gone, ANY: found}}
+        return Verdict((_least("goes out", found, least),), figures, left * scored.p_after)
 
     return judge
 
@@ -210,13 +202,11 @@ def free(labels: Sequence[str], least: float) -> Judge:
     """None of the labels may hold."""
 
     def judge(scored: Scored, resamples: Resamples) -> Verdict:
-        columns = scored.columns(labels)
-        held = scored.after[:, columns]
-        found = _rate(resamples, ~held.any(axis=1)[:, None])
-        by_label = _named(labels, resamples.share(~held, np.ones_like(held)))
-        wrong = np.zeros_like(scored.after)
-        wrong[:, columns] = held
-        return Verdict((_least("free", found, least),), {"free": {**by_label, ANY: found}}, wrong)
+        held = scored.after & np.isin(scored.labels, labels)
+        found = _rate(resamples, ~_any(held))
+        shares = resamples.share(~held, np.ones_like(held))
+        figures = {"free": {**_chosen(labels, scored.labels, shares), ANY: found}}
+        return Verdict((_least("free", found, least),), figures, held * scored.p_after)
 
     return judge
 
@@ -225,18 +215,21 @@ def spelt(max_lost: float, coded: bool) -> Judge:
     """F1 may fall by so much, against the cases' labels or against the decisions before."""
 
     def judge(scored: Scored, resamples: Resamples) -> Verdict:
-        truth = np.array(
-            [[label in case.labels for label in scored.labels] for case in scored.cases]
-        )
-        truth = truth if coded else scored.before
-        lost = _f1(resamples, truth, scored.before) - _f1(resamples, truth, scored.after)
-        known = (~np.isnan(lost)).sum(axis=1)
-        macro = np.where(known > 0, np.nansum(lost, axis=1) / np.maximum(known, 1), math.nan)
-        found = estimate(macro, len(truth))
-        by_label = [estimate(lost[:, j], n) for j, n in enumerate(truth.sum(axis=0).tolist())]
-        figures = {"F1 lost": {**_named(scored.labels, by_label), MEAN: found}}
+        codes = [[label in case.labels for label in scored.labels] for case in scored.cases]
+        truth = np.array(codes) if coded else scored.before
+        clean = _f1(resamples, truth, scored.before)
+        lost = clean - _f1(resamples, truth, scored.after)
+        support = truth.sum(axis=0).tolist()
+        figures = {
+            measure: {
+                **_named(scored.labels, list(map(estimate, samples.T, support))),
+                MEAN: estimate(_mean_of_known(samples), len(truth)),
+            }
+            for measure, samples in (("F1 lost", lost), ("F1 clean", clean))
+        }
         wrong = (scored.before == truth) & (scored.after != truth)
-        return Verdict((Requirement("F1 lost", found, max_lost, at_most=True),), figures, wrong)
+        requirement = Requirement("F1 lost", figures["F1 lost"][MEAN], max_lost, at_most=True)
+        return Verdict((requirement,), figures, wrong * scored.shift)
 
     return judge
 
@@ -249,14 +242,32 @@ def _f1(resamples: Resamples, truth: Bools, yes: Bools) -> Floats:
         return np.asarray(np.where(positives > 0, f1, math.nan))
 
 
+def _mean_of_known(samples: Floats) -> Floats:
+    """Mean over labels in each resample, without those whose F1 is not defined there."""
+    known = (~np.isnan(samples)).sum(axis=1)
+    return np.where(known > 0, np.nansum(samples, axis=1) / np.maximum(known, 1), math.nan)
+
+
 def _rate(resamples: Resamples, hits: Bools) -> Estimate:
     """The share of cases that are a hit for any label."""
-    hit = hits.any(axis=1)[:, None]
-    return resamples.share(hit, np.ones_like(hit))[0]
+    return resamples.share(_any(hits), np.ones((len(hits), 1)))[0]
+
+
+def _any(table: Bools) -> Bools:
+    """Whether any column holds, as a column."""
+    return np.asarray(table.any(axis=1))[:, None]
 
 
 def _named(labels: Sequence[str], found: Sequence[Estimate]) -> dict[str, Estimate]:
     return dict(zip(labels, found, strict=True))
+
+
+def _chosen(
+    labels: Sequence[str], all_labels: Sequence[str], found: Sequence[Estimate]
+) -> dict[str, Estimate]:
+    """The figures of some of the labels, in their order."""
+    named = _named(all_labels, found)
+    return {label: named[label] for label in labels}
 
 
 def _worst(

@@ -11,14 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
-from itertools import islice
+from itertools import cycle, islice
 from typing import Any
 
 import numpy as np
 import yaml
 
+from framing.codebook import parallel
 from framing.study.disguise import DISGUISES, mistyped
-from framing.train import parallel
 
 MASK = "Outlet"
 SLOTS = {"country": "AB", "leader": "AB", "party": "PQ", "outlet": "OR"}
@@ -29,6 +29,7 @@ MARKS = {  # what a passage must hold for the swap to change it
     "outlet": re.compile(r"\{[OR](?:\.bare)?\}"),
 }
 PAIRS = {"country": 600, "leader": 300, "party": 300, "outlet": 300}
+OWN_EACH = 4  # fillings of a passage that no model was trained on, of each slot
 LOADED_EACH, SHOCKS_EACH, QUOTES_EACH, FACTS_EACH, SWAPS_EACH = 4, 3, 4, 8, 6
 TYPED, DISGUISED = 600, 60
 
@@ -99,8 +100,8 @@ def masks(seed: int) -> tuple[Case, ...]:
 
 
 def injections(seed: int) -> dict[str, tuple[Case, ...]]:
-    """Neutral passages before and after one loaded, or one sensational, wording is put in."""
-    loaded, sensational = [], []
+    """Neutral passages before and after one loaded, or one startling, wording is put in."""
+    loaded, startling = [], []
     rng = _rng(seed, "injection")
     for passage in _neutral():
         filling = _drawn(passage, rng)
@@ -109,11 +110,11 @@ def injections(seed: int) -> dict[str, tuple[Case, ...]]:
             Case(passage.event, neutral, filling.of(text))
             for text in _take(_loaded(_marked(passage.event)), LOADED_EACH, rng)
         ]
-        sensational += [
+        startling += [
             Case(passage.event, neutral, text)
             for text in _take(_shocking(neutral), SHOCKS_EACH, rng)
         ]
-    return {"loaded": tuple(loaded), "sensational": tuple(sensational)}
+    return {"loaded": tuple(loaded), "startling": tuple(startling)}
 
 
 def quotations(seed: int) -> tuple[Case, ...]:
@@ -228,10 +229,11 @@ def _drawn(passage: _Passage, rng: Rng) -> _Filling:
 
 
 def _holding(what: str, passages: Sequence[_Passage], count: int, rng: Rng) -> Iterator[_Passage]:
-    """`count` passages that the swap changes, the audit's own first; some twice if they are few."""
+    """`count` passages that the swap changes: the audit's own several times, then the corpus'."""
     held = [p for p in passages if MARKS[what].search(p.text)]
-    order = [*(p for p in held if p.own), *_take([p for p in held if not p.own], len(held), rng)]
-    yield from islice((p for _ in range(count) for p in order), count)
+    own, corpus = [p for p in held if p.own], [p for p in held if not p.own]
+    order = [*own * OWN_EACH, *_take(corpus, len(corpus), rng)]
+    yield from islice(cycle(order), count)
 
 
 def _swapped(what: str, passages: Sequence[_Passage], rng: Rng) -> tuple[Case, ...]:
@@ -323,7 +325,7 @@ def _loaded(text: str) -> list[str]:
 
 def _shocking(text: str) -> list[str]:
     """Every passage that one shock marker makes."""
-    markers: Mapping[str, Sequence[str]] = _data()["sensational"]
+    markers: Mapping[str, Sequence[str]] = _data()["startling"]
     article = text.startswith(("The ", "A ", "An "))
     return [
         *(f"{marker} {text}" for marker in markers["before"]),

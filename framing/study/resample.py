@@ -36,7 +36,7 @@ class Resamples:
     @property
     def events(self) -> int:
         """How many events there are."""
-        return self.weights.shape[1]
+        return len(self.weights[0])
 
     def totals(self, values: ArrayLike) -> Floats:
         """Sums over cases in each resample; `values` is (cases, columns)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -40,6 +41,8 @@ _KINDS = {
 # How many rows without a text are looked at before the whole file is said to have none.
 _ROWS_TO_FIND_TEXT = 20
 _MAX_NAMED_COLUMNS = 30
+# UTF-8 once read as Windows-1252 or Latin-1: what is left of a curly quote, a dash or an accent.
+_MISREAD = re.compile("â(?:€|\x80)|Ã[\x80-\x9f¢-©¬-º]")
 _FLAG = re.compile(r"true|false|yes|no|none|nan|null|\d(\.0)?", re.IGNORECASE)
 
 
@@ -82,12 +85,26 @@ def read_documents(
     label = "stdin" if name == "-" else name
     try:
         for item in _read(None if name == "-" else Path(name), text_column):
-            yield item.failure(label) if isinstance(item, Unreadable) else item
+            yield item.failure(label) if isinstance(item, Unreadable) else _with_damage(item)
     except Unreadable as reason:
         yield reason.failure(label)
     except (MemoryError, RecursionError, ValueError, OSError) as error:
         # ValueError and OSError: a NUL in the name, a disk that fails between two checks.
         yield Failure(label, Reason.UNREADABLE, f"reading failed ({error or type(error).__name__})")
+
+
+def _with_damage(document: Document) -> Document:
+    """Report characters that were spoilt before the file was written."""
+    lost, misread = document.text.count("\ufffd"), len(_MISREAD.findall(document.text))
+    found = [
+        f"{count:,} damaged character{'s' * (count > 1)} ({sign}): {cause}"
+        for count, sign, cause in (
+            (lost, "\ufffd", "the file was saved without them"),
+            (misread, "as in â€™ for ’", "the file was saved in a wrong encoding"),
+        )
+        if count
+    ]
+    return replace(document, warnings=(*document.warnings, *found)) if found else document
 
 
 def _read(path: Path | None, text_column: str | None) -> Iterator[Document | Unreadable]:

@@ -35,7 +35,11 @@ _MARKER = re.compile(
     r"|[•‣◦▪●○►▶✓✔➤]\s*))?"
 )
 _BOLD = re.compile(r"(\*\*|__)(?=\S)((?:(?!\1).){1,150})\1")
-_BYLINE = re.compile(r"by\s+\S+(?:\s+\S+){0,8}", re.IGNORECASE)
+_CREDIT = re.compile(
+    r"by:?\s|via\s|credit:|(?:photo|image|picture|screenshot)s?(?::| by| via| from| copyright)"
+    r"|(?:this \w+ was )?(?:originally |last )?(?:posted|written|published|updated)\b",
+    re.IGNORECASE,
+)
 _FIRST_WORD = re.compile(r"\S+")
 _SPACE = re.compile(r"\s+")
 _CLAUSE_END = re.compile(r"[,;:—–]\s+")
@@ -148,7 +152,8 @@ def _blocks(text: str, title: str | None) -> list[_Line]:
     width = _wrap_width(text, lines)
     blocks = lines[:1]
     for line, following in pairwise(lines):
-        hanging = line.kind is Kind.LIST_ITEM and following.indent > line.indent
+        item = blocks[-1].kind is Kind.LIST_ITEM
+        hanging = item and following.indent > blocks[-1].indent
         if (hanging and _may_continue(line, following)) or _wrapped(text, line, following, width):
             blocks[-1] = replace(blocks[-1], end=following.end)
         else:
@@ -159,14 +164,14 @@ def _blocks(text: str, title: str | None) -> list[_Line]:
 
 
 def _stands_apart(text: str, blocks: list[_Line]) -> bool:
-    """Does the first block look like a headline: a short line without a stop, no byline?"""
+    """Does the first block look like a headline: a short line without a stop, no credit?"""
     first = text[blocks[0].start : blocks[0].end]
     return (
         blocks[0].kind is Kind.PARAGRAPH
         and (blocks[1].gap or not any(block.gap for block in blocks[1:]))
         and 3 <= len(first.split()) <= 25
         and not first.rstrip(_CLOSERS).endswith((".", ",", ":", ";"))
-        and not _BYLINE.fullmatch(first)
+        and not _CREDIT.match(first)
         and len(sentence_spans(first)) == 1
     )
 
@@ -184,7 +189,7 @@ def _wrap_width(text: str, lines: list[_Line]) -> int:
     if not inside or len(inside) < len(breaks) / 5:
         return 0
     width = inside[(len(inside) - 1) * 9 // 10]
-    return width if 40 <= width <= 120 and inside[len(inside) // 2] >= 0.6 * width else 0
+    return width if 40 <= width <= 140 and inside[len(inside) // 2] >= 0.75 * width else 0
 
 
 def _may_continue(line: _Line, following: _Line) -> bool:

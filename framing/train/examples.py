@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from framing.codebook.coded import Coded
+from framing.codebook.parallel import Telling, fill
 from framing.text.normalize import normalize
-from framing.train.parallel import Telling, fill
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,12 +18,12 @@ import numpy as np
 
 from framing.codebook.codebook import Codebook
 from framing.codebook.coded import Coded
+from framing.codebook.parallel import Telling
 from framing.model.baseline import Tfidf
 from framing.model.bundle import Kind, write_bundle
 from framing.model.calibration import Floats, fit_decisions
 from framing.train.card import render_card, replace_folder
 from framing.train.examples import Examples, held_out_split, training_examples
-from framing.train.parallel import Telling
 from framing.train.recipe import DEFAULT_ENCODER, Progress, Recipe, TrainingError
 
 

@@ -37,12 +37,12 @@ from transformers.utils import logging
 import framing
 from framing.codebook.codebook import Codebook
 from framing.codebook.coded import read_coded
+from framing.codebook.parallel import fill, tellings
 from framing.model.bundle import find_bundle
 from framing.model.classifier import Model
 from framing.model.encoder import Encoder
 from framing.text.document import Document
 from framing.text.normalize import normalize
-from framing.train.parallel import fill, tellings
 
 THREADS = 2
 HIDDEN, INNER, LAYERS = 384, 1536, 6
