@@ -22,7 +22,7 @@ def audit(
 ) -> None:
     """Test a model: does a label flip when Russia becomes France?
 
-    Some 6,700 passages of our own, a minute or two on two cores. Every label must keep to the
+    Some 6,900 passages of our own, a minute or two on two cores. Every label must keep to the
     limit, the passage with one thing changed against the passage as it was:
 
     - **swap** of country, leader, party, outlet, gender, religion: flips at most 1.5 %, mean

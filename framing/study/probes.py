@@ -31,7 +31,7 @@ MARKS = {  # what a passage must hold for the swap to change it
 PAIRS = {"country": 600, "leader": 300, "party": 300, "outlet": 300}
 OWN_EACH = 4  # fillings of a passage that no model was trained on, of each slot
 LOADED_EACH, SHOCKS_EACH, QUOTES_EACH, FACTS_EACH, SWAPS_EACH = 4, 3, 4, 8, 6
-TYPED, DISGUISED = 600, 60
+TYPED, DISGUISED = 600, 120
 
 _BRACKET = re.compile(r"\[([^|\]]*)\|(\w+)\]( ?)")
 _WORD = re.compile(r"\{(\w+)\}")
