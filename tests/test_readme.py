@@ -1,5 +1,6 @@
 """The README's examples run, and what it promises about files is there."""
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -26,6 +27,20 @@ def test_command_runs(line):
     result = CliRunner().invoke(app, shlex.split(line))
     assert result.exit_code == 0, result.output
     assert result.output
+
+
+def test_figures_are_the_recorded_ones():
+    recorded = json.loads((ROOT / "models" / "core-en" / "metrics.json").read_text())
+    for evaluation in recorded["evaluations"]:
+        mean = evaluation["slices"][0]["all"]["mean"]
+        row = (
+            f"| {mean['f1']['value']:.2f} | {mean['average_precision']['value']:.2f} "
+            f"| {mean['calibration_error']['value']:.3f} |"
+        ).replace("0.", ".")
+        assert row in README
+    labels = recorded["evaluations"][0]["slices"][0]["all"]["labels"]
+    for told, label in ((".44", "sensationalism"), (".52", "speculation")):
+        assert f"{labels[label]['f1']['value']:.2f}".lstrip("0") == told
 
 
 def test_linked_files_exist():
