@@ -161,7 +161,7 @@ def main() -> None:
         threads=THREADS,
     )
     twin = twin_of(folder, model.labels)
-    logging.set_verbosity_error()
+    logging.set_verbosity(logging.CRITICAL)  # it warns that Twin is none of its own classes
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_file=str(folder / "tokenizer.json"),
         pad_token="[PAD]",
