@@ -1,7 +1,4 @@
-"""The command line: parse, one call, present.
-
-Each command imports what it needs when it runs, so that `framing` starts fast.
-"""
+"""The command that labels articles."""
 
 from __future__ import annotations
 
