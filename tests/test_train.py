@@ -137,7 +137,9 @@ def test_the_parallel_corpus_says_nothing_of_labels_it_does_not_know(coded):
     rain, sun = examples.targets[-1]
     assert rain == 1
     assert np.isnan(sun)
-    assert "{" not in examples.texts(np.random.default_rng(0))[-1]
+    texts, targets = examples.draw(np.random.default_rng(0))
+    assert "{" not in texts[-1]
+    np.testing.assert_array_equal(targets, examples.targets)
 
 
 def test_missing_is_not_negative():

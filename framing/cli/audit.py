@@ -16,6 +16,9 @@ def audit(
         str, typer.Argument(metavar="MODEL", help="A bundle that ships, or a folder.")
     ] = "core-en",
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    record: Annotated[
+        bool, typer.Option("--record", help="Keep the figures in the bundle and its card.")
+    ] = False,
     seed: Annotated[
         int, typer.Option(min=0, help="Of the passages, their fillings and the bootstrap.")
     ] = 0,
@@ -43,7 +46,7 @@ def audit(
     import orjson
 
     from framing.model.classifier import load
-    from framing.show.audit import AuditBar, audit_tables
+    from framing.show.audit import AuditBar, audit_markdown, audit_tables
     from framing.show.terminal import console_for
     from framing.study.audit import audit as run
 
@@ -55,4 +58,11 @@ def audit(
         sys.stdout.buffer.write(orjson.dumps(result.to_dict(), option=orjson.OPT_INDENT_2) + b"\n")
     else:
         console_for(sys.stdout).print(audit_tables(result))
+    if record:
+        from framing.model.bundle import find_bundle
+        from framing.train.card import keep_record
+
+        keep_record(
+            find_bundle(model), "audit", {**result.to_dict(), "table": audit_markdown(result)}
+        )
     raise typer.Exit(DONE if result.passed else SOME_FAILED)

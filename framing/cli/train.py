@@ -144,7 +144,7 @@ def evaluate(
     from framing.show.evaluation import evaluation_markdown, evaluation_tables
     from framing.show.terminal import console_for
     from framing.study.evaluate import evaluate as measure
-    from framing.train.card import record_metrics
+    from framing.train.card import keep_record
 
     models = [load(name) for name in model]
     coded = read_coded(data, models[0].codebook)
@@ -159,8 +159,9 @@ def evaluate(
     else:
         console_for(sys.stdout).print(evaluation_tables(evaluations))
     if record:
-        record_metrics(
+        keep_record(
             find_bundle(model[0]),
+            "metrics",
             {
                 "evaluations": [e.to_dict() for e in evaluations],
                 "table": evaluation_markdown(evaluations),

@@ -18,10 +18,8 @@ Bools = NDArray[np.bool_]
 
 MIN_POSITIVES = 5  # below this many, held-out data say nothing about a threshold
 MIN_SLOPE = 0.01  # calibration never turns a ranking around
-YES_PRECISION = 0.80
 DECIDED_ERROR = 0.05
 MAX_SET_ASIDE = 0.5
-EDGES = 200  # candidate edges of the unsure band on either side of the threshold
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,14 +236,13 @@ def best_threshold(p: Floats, weights: Floats) -> float:
 def unsure_band(
     p: Floats, targets: Floats, weights: Floats, threshold: float
 ) -> tuple[float, float]:
-    """Edges of the unsure band: as few passages set aside as honest decisions allow.
+    """Edges of the unsure band: the riskiest decisions are set aside until few others are wrong.
 
-    Wanted of the passages outside the band: at least `YES_PRECISION` of the yeses are right, and
-    at most `DECIDED_ERROR` of all are wrong. Allowed: at most `MAX_SET_ASIDE` of the yeses and of
-    the noes are set aside. Among the allowed pairs of edges, up to `EDGES` on either side of the
-    threshold, the one that falls short of what is wanted by the least is taken, and among these
-    the one that sets the fewest passages aside. So a label that is right often enough as it is
-    gets an empty band, and one that cannot be gets the best that setting half aside can buy.
+    Chow's rule (Chow 1970, "On optimum recognition error and reject tradeoff"): with a calibrated
+    probability p the better of the two decisions is wrong with probability ``min(p, 1 - p)``, and
+    those with the highest are rejected first. The band is the smallest that leaves at most
+    `DECIDED_ERROR` of the decided passages wrong, and sets `MAX_SET_ASIDE` of all aside where that
+    cannot be had. A yes is always more likely than not: from the threshold to .5 is unsure.
 
     Parameters
     ----------
@@ -257,34 +254,18 @@ def unsure_band(
     low, high
         With ``0 <= low <= threshold <= high <= 1``.
     """
-    yes = p >= threshold
-    high, aside_yes, kept_yes, wrong_yes = _edges(p[yes], 1 - targets[yes], weights[yes], threshold)
-    # Seen from the threshold downwards, the noes are the mirror image of the yeses.
-    low, aside_no, kept_no, wrong_no = _edges(-p[~yes], targets[~yes], weights[~yes], -threshold)
-    wrong = wrong_yes + wrong_no[:, None]
-    kept = kept_yes + kept_no[:, None]
-    error = wrong / np.maximum(kept, 1e-12)
-    precision = 1 - wrong_yes / np.maximum(kept_yes, 1e-12)
-    short = np.maximum(0, YES_PRECISION - precision) + np.maximum(0, error - DECIDED_ERROR)
-    aside = np.where(short <= short.min() + 1e-9, aside_yes + aside_no[:, None], np.inf)
-    i, j = np.unravel_index(np.argmin(aside), aside.shape)
-    return float(-low[i]), float(high[j])
-
-
-def _edges(
-    p: Floats, wrong: Floats, weights: Floats, threshold: float
-) -> tuple[Floats, Floats, Floats, Floats]:
-    """Candidate edges from the threshold up, and the weight set aside, kept and wrong at each."""
-    order = np.argsort(p, kind="stable")
-    p, wrong, weights = p[order], (wrong * weights)[order], weights[order]
-    below = np.concatenate([[0.0], np.cumsum(weights)])
-    wrong_below = np.concatenate([[0.0], np.cumsum(wrong)])
-    # An edge between two passages sets aside all before it; equal ones cannot be cut apart.
-    cuts = 1 + np.flatnonzero((p[1:] > p[:-1]) & (below[1:-1] <= MAX_SET_ASIDE * below[-1]))
-    cuts = cuts[np.linspace(0, len(cuts) - 1, min(EDGES, len(cuts))).astype(int)]
-    edges = np.concatenate([[threshold], (p[cuts - 1] + p[cuts]) / 2])
-    at = np.concatenate([[0], cuts])
-    return edges, below[at], below[-1] - below[at], wrong_below[-1] - wrong_below[at]
+    risk = np.minimum(p, 1 - p)
+    order = np.argsort(risk, kind="stable")
+    risk = risk[order]
+    wrong = np.cumsum(np.where(p >= 0.5, 1 - targets, targets)[order] * weights[order])
+    decided = np.cumsum(weights[order])
+    # Equal risks cannot be cut apart; after the last passage nothing is set aside.
+    cuts = np.flatnonzero(np.append(risk[1:] > risk[:-1], True))
+    cuts = cuts[decided[cuts] >= (1 - MAX_SET_ASIDE) * decided[-1]]
+    allowed = cuts[wrong[cuts] <= DECIDED_ERROR * decided[cuts]]
+    last = allowed[-1] if len(allowed) else cuts[0]
+    edge = 0.5 if last == len(p) - 1 else float((risk[last] + risk[last + 1]) / 2)
+    return min(edge, threshold), max(1 - edge, threshold)
 
 
 def platt(logits: Floats, targets: Floats, weights: Floats) -> tuple[float, float]:

@@ -16,7 +16,7 @@ DECISIONS = "decisions.json"
 MODEL = "model.onnx"
 TOKENIZER = "tokenizer.json"
 TABLE, ARRAYS = "baseline.json", "baseline.npz"
-RECORDS = frozenset({"training.json", "metrics.json"})
+RECORDS = frozenset({"training.json", "metrics.json", "audit.json", "benchmarks.json"})
 
 Kind = Literal["encoder", "tfidf"]
 KINDS: Mapping[str, frozenset[str]] = {

@@ -61,6 +61,23 @@ def audit_tables(audit: Audit) -> RenderableType:
     )
 
 
+def audit_markdown(audit: Audit) -> str:
+    """What was required and measured, and a case of each part that missed, in Markdown."""
+    lines = ["| part | cases | required | measured | worst label |", "|---|---|---|---|---|"]
+    for part in audit.parts:
+        for requirement in part.requirements:
+            cells = [cell.replace("|", "\\|") for cell in _cells(requirement)]
+            mark = "✓" if requirement.met else "✗"
+            lines.append(f"| {mark} {part.name} | " + " | ".join(cells) + " |")
+    missed = [part for part in audit.parts if not part.passed and part.misses]
+    cases = [
+        f"- {part.name}: `{part.misses[0].label}` {_points(part.misses[0].p_before)} →"
+        f" {_points(part.misses[0].p_after)} in “{printable(part.misses[0].after)}”"
+        for part in missed
+    ]
+    return "\n".join([*lines, *(["", "Known failures:", "", *cases] if cases else [])])
+
+
 class AuditBar:
     """Shows on a terminal how many passages are scored."""
 

@@ -65,17 +65,6 @@ class _Passage:
     labels: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Filling:
-    countries: Mapping[str, parallel.Country]
-    names: Mapping[str, str]
-
-    def of(self, text: str) -> str:
-        for slot in "OR":
-            text = text.replace(f"{{{slot}.bare}}", self.names[slot].removeprefix("the "))
-        return parallel.fill_with(text, dict(self.countries), dict(self.names))
-
-
 def swaps(seed: int) -> dict[str, tuple[Case, ...]]:
     """Cases by what is swapped: country, leader, party, outlet, gender, religion."""
     passages = [*_neutral(), *_opinions(), *_relays(), *_corpus()]
@@ -182,13 +171,15 @@ def _rng(seed: int, part: str) -> Rng:
 
 
 def _invented() -> tuple[str, ...]:
-    return parallel.fillings()[2]
+    return parallel.fillings().outlets
 
 
 @cache
 def _corpus() -> tuple[_Passage, ...]:
     return tuple(
-        _Passage(t.event, t.text, False, _invented(), t.labels) for t in parallel.tellings()
+        _Passage(t.event, t.text, False, _invented(), t.labels)
+        for t in parallel.tellings()
+        if parallel.held_out(t.event)
     )
 
 
@@ -218,14 +209,8 @@ def _take(items: Sequence[Any], count: int, rng: Rng) -> list[Any]:
     return [items[i] for i in rng.permutation(len(items))[:count]]
 
 
-def _drawn(passage: _Passage, rng: Rng) -> _Filling:
-    """A random filling; no two slots get the same."""
-    countries, parties, _ = parallel.fillings()
-    a, b = rng.choice(len(countries), 2, replace=False)
-    p, q = rng.choice(len(parties), 2, replace=False)
-    o, r = rng.choice(len(passage.outlets), 2, replace=False)
-    names = {"P": parties[p], "Q": parties[q], "O": passage.outlets[o], "R": passage.outlets[r]}
-    return _Filling({"A": countries[a], "B": countries[b]}, names)
+def _drawn(passage: _Passage, rng: Rng) -> parallel.Filling:
+    return parallel.fillings().draw(rng, passage.outlets)
 
 
 def _holding(what: str, passages: Sequence[_Passage], count: int, rng: Rng) -> Iterator[_Passage]:
@@ -248,11 +233,11 @@ def _swapped(what: str, passages: Sequence[_Passage], rng: Rng) -> tuple[Case, .
     return tuple(cases)
 
 
-def _value(filling: _Filling, what: str, slot: str) -> str:
+def _value(filling: parallel.Filling, what: str, slot: str) -> str:
     return filling.names[slot] if what in ("party", "outlet") else filling.countries[slot].name
 
 
-def _merged(old: _Filling, new: _Filling, what: str) -> _Filling:
+def _merged(old: parallel.Filling, new: parallel.Filling, what: str) -> parallel.Filling:
     """`old` with what is swapped taken from `new`: a country keeps its leader, a leader its."""
     if what in ("party", "outlet"):
         return replace(old, names={**old.names, **{s: new.names[s] for s in SLOTS[what]}})

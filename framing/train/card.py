@@ -11,32 +11,46 @@ from typing import Any
 
 from framing.codebook.codebook import Codebook
 from framing.model.bundle import open_bundle, rewrite_manifest
+from framing.model.manifest import RECORDS
 
 Record = Mapping[str, Any]
 
 
-def render_card(
-    name: str, codebook: Codebook, record: Record, metrics: Record | None = None
-) -> str:
-    """The card as Markdown; every number in it comes from `record` or `metrics`."""
+def render_card(name: str, codebook: Codebook, records: Mapping[str, Record]) -> str:
+    """The card as Markdown; every number in it comes from a record.
+
+    Parameters
+    ----------
+    records
+        By name: "training" always; "metrics" (an evaluation), "audit" and "benchmarks" where they
+        were measured.
+    """
+    training = records["training"]
     parts = [
         _HEAD.format(
             name=name,
             codebook=codebook.name,
             version=codebook.version,
             count=len(codebook.labels),
-        )
+        ),
+        _labels(codebook),
+        "## Data\n\n" + (training["about_data"].strip() or "Not described."),
+        _training(training),
+        _measured("Figures", records.get("metrics"), _UNSEEN),
+        _measured("Behaviour", records.get("audit"), _AUDIT),
+        _measured("Other people's labels", records.get("benchmarks"), _BENCHMARKS),
+        _LIMITS,
     ]
-    parts.append(_labels(codebook))
-    parts.append("## Data\n\n" + (record["about_data"].strip() or "Not described."))
-    parts.append(_training(record))
-    parts.append(_figures(metrics) if metrics else "## Figures\n\nNot evaluated yet.")
-    parts.append(_LIMITS)
     return "\n\n".join(parts) + "\n"
 
 
-def record_metrics(folder: Path, metrics: Record) -> None:
-    """Keep an evaluation in a bundle and render its card anew; the fingerprint stays.
+def keep_record(folder: Path, what: str, record: Record) -> None:
+    """Keep what was measured in a bundle and render its card anew; the fingerprint stays.
+
+    Parameters
+    ----------
+    what
+        "metrics", "audit" or "benchmarks"; `record` holds a Markdown "table" and the figures.
 
     Raises
     ------
@@ -44,12 +58,16 @@ def record_metrics(folder: Path, metrics: Record) -> None:
         Where `folder` is no intact bundle.
     """
     bundle = open_bundle(folder)
-    record = json.loads(bundle.files["training.json"])
+    records = {
+        name.removesuffix(".json"): json.loads(bundle.files[name])
+        for name in RECORDS & set(bundle.files)
+    }
+    records[what] = record
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as work:
         new = Path(work) / folder.name
         shutil.copytree(folder, new)
-        (new / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", "utf-8")
-        card = render_card(bundle.name, bundle.codebook, record, metrics)
+        (new / f"{what}.json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+        card = render_card(bundle.name, bundle.codebook, records)
         (new / "README.md").write_text(card, "utf-8")
         rewrite_manifest(new)
         replace_folder(new, folder)
@@ -66,13 +84,16 @@ def replace_folder(new: Path, old: Path) -> None:
 
 
 def _labels(codebook: Codebook) -> str:
-    rows = [f"| `{x.name}` | {x.group or ''} | {x.definition} |" for x in codebook.labels]
+    rows = [
+        f"| `{x.name}` | {x.group or ''} | {x.definition} | {' '.join(x.positives[:1])} |"
+        for x in codebook.labels
+    ]
     return "\n".join(
         [
             f"## Labels\n\nCodebook `{codebook.name}` version {codebook.version}, fingerprint"
             f" `{codebook.fingerprint[:12]}`.\n",
-            "| label | group | holds when |",
-            "|---|---|---|",
+            "| label | group | holds when | for example |",
+            "|---|---|---|---|",
             *rows,
         ]
     )
@@ -104,9 +125,8 @@ def _training(record: Record) -> str:
     return "\n".join(lines)
 
 
-def _figures(metrics: Record) -> str:
-    statement = "Thresholds and calibration never saw these passages."
-    return f"## Figures\n\n{statement}\n\n{metrics['table']}"
+def _measured(title: str, record: Record | None, about: str) -> str:
+    return f"## {title}\n\n" + (f"{about}\n\n{record['table']}" if record else "Not measured yet.")
 
 
 _HEAD = """# {name}
@@ -121,6 +141,12 @@ a coded sample.
 **Not for** judging whether a passage is true, whether an outlet is trustworthy or what a person
 intends; not for moderation, ranking or sanctioning of people or outlets; not for other languages.
 The labels describe wording and attribution."""
+
+_UNSEEN = "Thresholds and calibration never saw these passages."
+_AUDIT = (
+    "What `framing audit` measures: passages of our own, before and after one thing is changed."
+)
+_BENCHMARKS = "Public data sets, none of them trained on; intervals by document where one is named."
 
 _LIMITS = """## Known limits
 

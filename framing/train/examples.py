@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from framing.codebook.coded import Coded
-from framing.codebook.parallel import Telling, fill
+from framing.codebook.parallel import Telling, fill, held_out
 from framing.text.normalize import normalize
+from framing.train.variation import Contrast, Targets, vary
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,21 +20,29 @@ class Examples:
     """Training passages under one list of labels.
 
     `targets` is float32 (n, labels) in [0, 1], NaN where a label was not coded: missing is not
-    negative. Rows of `tellings` follow the coded rows; their slots are filled anew at each call
-    of `texts`.
+    negative. Rows of `tellings` follow the coded rows. Where there are tellings, coded passages
+    are varied, too: names swapped, plain passages put in contrast (see `variation`).
     """
 
     labels: tuple[str, ...]
     coded: tuple[str, ...]
     tellings: tuple[Telling, ...]
-    targets: npt.NDArray[np.float32]
+    targets: Targets
 
     def __len__(self) -> int:
         return len(self.targets)
 
-    def texts(self, rng: np.random.Generator) -> list[str]:
-        """All passages, normalised as they will be when scored; `rng` picks the slot fillings."""
-        return [*self.coded, *(fill(telling, rng) for telling in self.tellings)]
+    def draw(self, rng: np.random.Generator) -> tuple[list[str], Targets]:
+        """All passages and their targets for one epoch; `rng` picks fillings and variations."""
+        if not self.tellings:
+            return list(self.coded), self.targets
+        contrast = Contrast(self.labels)
+        drawn = [
+            *(vary(text, rng) for text in self.coded),
+            *(fill(telling, rng) for telling in self.tellings),
+        ]
+        pairs = [contrast(t, row, rng) for t, row in zip(drawn, self.targets, strict=True)]
+        return [text for text, _ in pairs], np.stack([row for _, row in pairs])
 
     @property
     def fingerprint(self) -> str:
@@ -48,8 +57,10 @@ class Examples:
 def training_examples(coded: Coded, tellings: Sequence[Telling] = ()) -> Examples:
     """Coded passages, followed by the parallel corpus' tellings where there are any.
 
+    Events that are kept for the audit are left out of `tellings` here.
     A label of the codebook that the corpus does not know is not coded in it.
     """
+    tellings = tuple(t for t in tellings if not held_out(t.event))
     known = {label for t in tellings for label in t.labels}
     own = np.array(
         [
@@ -61,7 +72,7 @@ def training_examples(coded: Coded, tellings: Sequence[Telling] = ()) -> Example
     return Examples(
         labels=tuple(coded.labels),
         coded=tuple(normalize(text).text for text in coded.texts),
-        tellings=tuple(tellings),
+        tellings=tellings,
         targets=np.concatenate([coded.targets.astype(np.float32), own]),
     )
 

@@ -67,7 +67,7 @@ def finetune(
     """Fine-tune `encoder` on `examples`; go on from the last finished epoch in `checkpoints`.
 
     A resumed run ends with the same weights as an uninterrupted one: every epoch draws its
-    order, its dropout and its slot fillings from its own seed.
+    order, its dropout, its slot fillings and its variations from its own seed.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def finetune(
     net = Net(encoder, len(examples.labels), recipe.dropout).to(device)
     tokenizer = load_tokenizer(encoder)
     steps_an_epoch = math.ceil(len(examples) / recipe.batch_size)
-    optimizer = torch.optim.AdamW(_parameter_groups(net, recipe), betas=(0.9, 0.98))
+    optimizer = torch.optim.AdamW(_parameter_groups(net, recipe), betas=(0.9, 0.98), fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, _warm_up_then_fall(recipe.warmup, steps_an_epoch * recipe.epochs)
     )
@@ -100,14 +100,15 @@ def finetune(
     for epoch in range(done, recipe.epochs):
         torch.manual_seed(recipe.seed * 1009 + epoch)
         rng = np.random.default_rng([recipe.seed, epoch])
-        ids = [e.ids for e in _encode(tokenizer, examples.texts(rng), recipe.max_tokens)]
+        texts, targets = examples.draw(rng)
+        ids = [e.ids for e in _encode(tokenizer, texts, recipe.max_tokens)]
         pad = tokenizer.padding["pad_id"]
         started, tokens, losses = time.monotonic(), 0, 0.0
         for step, rows in enumerate(_batches(ids, recipe.batch_size, rng), 1):
             batch, mask = (t.to(device) for t in _pad([ids[i] for i in rows], pad))
             with autocast:
                 logits, _ = net(batch, mask)
-            loss = masked_loss(logits.float(), torch.from_numpy(examples.targets[rows]).to(device))
+            loss = masked_loss(logits.float(), torch.from_numpy(targets[rows]).to(device))
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(net.parameters(), 1.0)

@@ -97,7 +97,7 @@ def train(
         "recipe": asdict(recipe) if kind == "encoder" else {"seed": recipe.seed},
         "passages": {
             "trained_on": len(rows),
-            "parallel_corpus": len(tellings),
+            "parallel_corpus": len(examples.tellings),
             "held_out": len(held),
         },
         "positives": {
@@ -113,7 +113,7 @@ def train(
     (files / "codebook.yaml").write_text(codebook.to_yaml(), "utf-8")
     (files / "decisions.json").write_text(decisions.to_json(), "utf-8")
     (files / "training.json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")
-    (files / "README.md").write_text(render_card(out.name, codebook, record), "utf-8")
+    (files / "README.md").write_text(render_card(out.name, codebook, {"training": record}), "utf-8")
     write_bundle(
         files,
         name=out.name,
@@ -154,8 +154,8 @@ def _fit_baseline(
     examples: Examples, held_out: Sequence[str], files: Path, seed: int
 ) -> tuple[Floats, dict[str, Any]]:
     _require("the baseline", ("sklearn",), "sklearn")
-    texts = examples.texts(np.random.default_rng([seed, 0]))
-    model = Tfidf.fit(texts, examples.targets, ~np.isnan(examples.targets), seed)
+    texts, targets = examples.draw(np.random.default_rng([seed, 0]))
+    model = Tfidf.fit(texts, targets, ~np.isnan(targets), seed)
     model.save(files)
     return model.logits(held_out).astype(float), {
         "versions": {name: version(name) for name in ("scikit-learn", "numpy")}

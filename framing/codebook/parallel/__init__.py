@@ -7,17 +7,24 @@ label that holds must still hold.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 
 import numpy as np
 import yaml
 
-_SLOT = re.compile(r"\{([ABPQOR])(?:\.(adj|capital|leader))?\}")
+#: The share of events that no model is trained on.
+HELD_OUT = 0.15
+
+_SLOT = re.compile(r"\{([ABPQOR])(?:\.(adj|capital|leader|bare))?\}")
 _ARTICLE = re.compile(r"\b([Aa])n?(?= ([“\"‘']?)\{)")
+# "the" of the text before "the" of the filling: "the ever-reliable the Morning Herald".
+_TWO_ARTICLES = re.compile(r"\b((?:[Tt]he|[Aa]n?|[Oo]ur|[Ii]ts) (?:[\w-]+able )?)the (?=[A-Z])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,43 +60,85 @@ def tellings() -> tuple[Telling, ...]:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Fillings:
+    """What may fill a slot."""
+
+    countries: tuple[Country, ...]
+    surnames: tuple[str, ...]
+    parties: tuple[str, ...]
+    outlets: tuple[str, ...]
+
+    def draw(self, rng: np.random.Generator, outlets: Sequence[str] = ()) -> Filling:
+        """A random filling, outlets from `outlets` where given; no two slots get the same."""
+        outlets = outlets or self.outlets
+        a, b = rng.choice(len(self.countries), 2, replace=False)
+        p, q = rng.choice(len(self.parties), 2, replace=False)
+        o, r = rng.choice(len(outlets), 2, replace=False)
+        return Filling(
+            countries={"A": self.countries[a], "B": self.countries[b]},
+            names={
+                "P": self.parties[p],
+                "Q": self.parties[q],
+                "O": outlets[o],
+                "R": outlets[r],
+            },
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Filling:
+    """What fills the slots of one passage: countries and names by slot."""
+
+    countries: Mapping[str, Country]
+    names: Mapping[str, str]
+
+    def of(self, text: str) -> str:
+        """`text` filled; "a"/"an" before a slot follows the filling."""
+
+        def value(match: re.Match[str]) -> str:
+            slot, part = match.groups()
+            if slot in self.countries:
+                return str(getattr(self.countries[slot], part or "name"))
+            name = self.names[slot]
+            return name.removeprefix("the ") if part == "bare" else name
+
+        def article(match: re.Match[str]) -> str:
+            slot = _SLOT.match(text, match.end() + 1 + len(match[2]))
+            vowel = slot is not None and value(slot)[0] in "AEIO"
+            return match[1] + ("n" if vowel else "")
+
+        text = _ARTICLE.sub(article, text)
+        filled = _TWO_ARTICLES.sub(r"\1", _SLOT.sub(value, text))
+        return re.sub(r"(^|[.!?][”\"]? )the (?=[A-Z])", r"\1The ", filled)
+
+
 @cache
-def fillings() -> tuple[tuple[Country, ...], tuple[str, ...], tuple[str, ...]]:
-    """Countries, parties and outlets that may fill a slot."""
+def fillings() -> Fillings:
+    """Everything that may fill a slot."""
     data = yaml.safe_load(resources.files(__package__).joinpath("slots.yaml").read_text("utf-8"))
-    countries = tuple(Country(*row) for row in data["countries"])
-    return countries, tuple(data["parties"]), tuple(data["outlets"])
-
-
-def fill(telling: Telling, rng: np.random.Generator) -> str:
-    """The telling with its slots filled at random; the same slot gets the same filling."""
-    if "{" not in telling.text:
-        return telling.text
-    countries, parties, outlets = fillings()
-    a, b = rng.choice(len(countries), 2, replace=False)
-    p, q = rng.choice(len(parties), 2, replace=False)
-    o, r = rng.choice(len(outlets), 2, replace=False)
-    return fill_with(
-        telling.text,
-        {"A": countries[a], "B": countries[b]},
-        {"P": parties[p], "Q": parties[q], "O": outlets[o], "R": outlets[r]},
+    return Fillings(
+        countries=tuple(Country(*row) for row in data["countries"]),
+        surnames=tuple(data["surnames"]),
+        parties=tuple(data["parties"]),
+        outlets=tuple(data["outlets"]),
     )
 
 
-def fill_with(text: str, countries: dict[str, Country], names: dict[str, str]) -> str:
-    """`text` with given fillings; "a"/"an" before a slot follows the filling."""
+def fill(telling: Telling, rng: np.random.Generator) -> str:
+    """The telling with its slots filled at random, any leader to any country."""
+    if "{" not in telling.text:
+        return telling.text
+    pool = fillings()
+    drawn = pool.draw(rng)
+    leaders = rng.choice(pool.surnames, 2, replace=False)
+    countries = {
+        slot: replace(country, leader=str(leader)) if rng.random() < 0.7 else country
+        for (slot, country), leader in zip(drawn.countries.items(), leaders, strict=True)
+    }
+    return replace(drawn, countries=countries).of(telling.text)
 
-    def value(match: re.Match[str]) -> str:
-        slot, part = match.groups()
-        if slot in countries:
-            return str(getattr(countries[slot], part or "name"))
-        return names[slot]
 
-    def article(match: re.Match[str]) -> str:
-        slot = _SLOT.match(text, match.end() + 1 + len(match[2]))
-        vowel = slot is not None and value(slot)[0] in "AEIO"
-        return match[1] + ("n" if vowel else "")
-
-    text = _ARTICLE.sub(article, text)
-    filled = _SLOT.sub(value, text)
-    return re.sub(r"(^|[.!?][”\"]? )the (?=[A-Z])", r"\1The ", filled)
+def held_out(event: str) -> bool:
+    """Whether an event is kept from training, so that the audit has tellings never trained on."""
+    return int(hashlib.sha256(event.encode()).hexdigest()[:8], 16) / 2**32 < HELD_OUT
