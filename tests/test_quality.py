@@ -30,14 +30,14 @@ def evaluations():
 
 @needs_core
 def test_the_model_is_as_good_as_we_say(evaluations):
-    # Floors of what is measured, never to be lowered. The aims are macro-F1 .70 and no label
-    # under .50: met where both coders agree, not yet where half of them say yes.
+    # Floors of what is measured, never to be lowered. No label under .50 is the aim: met where
+    # both coders agree, not yet by sensationalism where half of them say yes.
     model, baseline = evaluations
-    assert model.macro_f1.value >= 0.68
-    assert model.mean_average_precision.value >= 0.76
-    assert model.overall.rules["agreed"].f1.value >= 0.70
+    assert model.macro_f1.value >= 0.70
+    assert model.mean_average_precision.value >= 0.78
+    assert model.overall.rules["agreed"].f1.value >= 0.72
     for label, figures in model.overall.report.labels.items():
-        floor = 0.43 if label == "sensationalism" else 0.50
+        floor = 0.45 if label == "sensationalism" else 0.53
         assert figures.f1.value >= floor, label
     assert model.macro_f1.low > baseline.macro_f1.value
 

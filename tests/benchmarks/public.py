@@ -24,6 +24,7 @@ from sklearn.metrics import average_precision_score, f1_score, matthews_corrcoef
 from sklearn.model_selection import GroupKFold
 
 from framing import load
+from framing.codebook.parallel import fill, held_out, tellings
 from framing.model.bundle import find_bundle
 from framing.model.classifier import Model
 from framing.model.estimator import FramingClassifier
@@ -53,6 +54,7 @@ def main() -> None:
     used = set(pd.read_parquet(options.core).document) if options.core else set()
     rows: list[Row] = []
     for measure in (
+        parallel,
         babe,
         checkthat,
         newsdiscourse,
@@ -142,6 +144,29 @@ def held(
     columns = [model.labels.index(label) for label in labels]
     thresholds = np.array([model.thresholds[label] for label in labels])
     return (p[:, columns] >= thresholds).any(1), p[:, columns].max(1)
+
+
+def parallel(model: Model, folder: Path, n: int, used: set[str]) -> list[Row]:
+    """The events of our own corpus that no model was trained on, all labels."""
+    kept = [t for t in tellings() if held_out(t.event)]
+    rng = np.random.default_rng(0)
+    p = model.predict_proba([fill(t, rng) for t in kept])
+    y = np.array([[label in t.labels for label in model.labels] for t in kept])
+    yes = p >= np.array([model.thresholds[label] for label in model.labels])
+    name, events = "Parallel corpus, held-out events", [t.event for t in kept]
+
+    def precision(a: np.ndarray, b: np.ndarray) -> float:
+        return float(average_precision_score(a, b, average="macro"))
+
+    return [
+        row(name, "all labels", "zero-shot", "macro-F1", macro_labels, (y, yes), events),
+        row(name, "all labels", "zero-shot", "average precision", precision, (y, p), events),
+    ]
+
+
+def macro_labels(y: np.ndarray, yes: np.ndarray) -> float:
+    """Macro-F1 over labels."""
+    return float(f1_score(y, yes, average="macro", zero_division=0))
 
 
 def babe(model: Model, folder: Path, n: int, used: set[str]) -> list[Row]:
