@@ -14,9 +14,10 @@ MAY_IMPORT = {
     "text": {"text"},
     "codebook": {"codebook", "text"},
     "model": {"model", "text", "codebook"},
-    "study": {"study", "model", "text", "codebook"},
+    "corpus": {"corpus", "model", "text", "codebook"},
+    "study": {"study", "corpus", "model", "text", "codebook"},
     "train": {"train", "model", "text", "codebook"},
-    "show": {"show", "study", "model", "text", "codebook"},
+    "show": {"show", "study", "corpus", "model", "text", "codebook"},
 }
 ONLY_IN = {
     "torch": {"train"},
@@ -24,6 +25,9 @@ ONLY_IN = {
     "datasets": {"train"},
     "onnxruntime": {"model/encoder.py", "train/export.py"},
     "tokenizers": {"model/encoder.py"},
+    "ray": {"corpus/on_ray.py"},
+    "rensa": {"corpus/dedup.py"},
+    "warcio": {"corpus/warc.py"},
     "typer": {"cli"},
     "rich": {"show"},
 }

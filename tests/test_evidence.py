@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from framing.model.encoder import Encoder
-from framing.model.evidence import MAX_SPANS, find_evidence, without
+from framing.model.evidence import MAX_SPANS, WORD_BY_WORD, find_evidence, without
 from framing.model.scored import Span
 
 ENCODER = Encoder(
@@ -25,7 +25,7 @@ words = st.lists(
 
 
 def found(text: str, *labels: int) -> dict[int, tuple[Span, ...]]:
-    (spans,) = find_evidence([text], [labels], ENCODER.logits, calibrate)
+    (spans,) = find_evidence([text], ENCODER.logits([text]), [labels], ENCODER.logits, calibrate)
     return spans
 
 
@@ -47,20 +47,24 @@ def test_the_word_that_votes_is_the_evidence() -> None:
 def test_each_label_has_its_own_words() -> None:
     text = "The bomb in the city, and calm of the river. The city of peace."
     assert shown(text, ALARM) == ["bomb"]
-    assert shown(text, HOPE) == ["peace", "calm"]
+    assert shown(text, HOPE) == ["peace", "and calm of"]
 
 
 def test_words_that_belong_together_come_as_a_phrase() -> None:
-    text = "the river and a city of panic bomb panic bomb and a river of the city"
-    assert shown(text, ALARM) == ["panic bomb panic bomb"]
+    text = "the river and a city of bomb panic bomb and a river of the city"
+    assert shown(text, ALARM) == ["bomb panic bomb"]
 
 
 def test_spans_come_strongest_first_and_weak_ones_not_at_all() -> None:
     far = " the river and a city of the river and a city "
-    assert shown(f"fear{far}bomb{far}panic{far}", ALARM) == ["bomb", "panic"]
-    assert shown(f"panic{far}bomb", ALARM) == ["bomb", "panic"]
-    assert shown(f"fear{far}fear{far}fear", ALARM) == ["fear"] * 3
-    assert shown(f"bomb bomb bomb{far}{far}fear", ALARM) == ["bomb bomb bomb"]
+
+    def words(text: str) -> list[str]:
+        return [" ".join(w for w in span.split() if w in tiny.VOTES) for span in shown(text, ALARM)]
+
+    assert words(f"fear{far}bomb{far}panic{far}") == ["bomb", "panic"]
+    assert words(f"panic{far}bomb") == ["bomb", "panic"]
+    assert words(f"fear{far}fear{far}fear") == ["fear"] * 3
+    assert words(f"bomb bomb bomb{far}{far}fear") == ["bomb bomb bomb"]
 
 
 def test_a_word_in_a_long_passage_is_found() -> None:
@@ -92,7 +96,7 @@ def test_a_single_word_can_be_evidence() -> None:
 @settings(max_examples=60, deadline=None)
 def test_spans_are_measured_disjoint_and_sorted_out(texts: list[str], data: st.DataObject) -> None:
     targets = [data.draw(st.sets(st.integers(0, 2)).map(sorted)) for _ in texts]
-    results = find_evidence(texts, targets, ENCODER.logits, calibrate)
+    results = find_evidence(texts, ENCODER.logits(texts), targets, ENCODER.logits, calibrate)
     assert [list(r) for r in results] == targets
     for text, result in zip(texts, results, strict=True):
         for label, spans in result.items():
@@ -114,7 +118,7 @@ def test_spans_are_measured_disjoint_and_sorted_out(texts: list[str], data: st.D
 @settings(max_examples=60, deadline=None)
 def test_the_top_span_beats_every_single_word_by_the_margin_it_promises(text: str) -> None:
     spans = found(text, ALARM)[ALARM]
-    if not spans or len(text.split()) > 24:
+    if not spans or len(text.split()) > WORD_BY_WORD:
         return
     whole = ENCODER.logits([text])[0, ALARM]
     top = whole - ENCODER.logits([without(text, spans[0].start, spans[0].end)])[0, ALARM]
@@ -125,7 +129,8 @@ def test_the_top_span_beats_every_single_word_by_the_margin_it_promises(text: st
 @given(texts=st.lists(words.map(" ".join), min_size=2, max_size=4))
 @settings(max_examples=20, deadline=None)
 def test_evidence_does_not_depend_on_the_other_passages(texts: list[str]) -> None:
-    together = find_evidence(texts, [[ALARM, HOPE]] * len(texts), ENCODER.logits, calibrate)
+    targets = [[ALARM, HOPE]] * len(texts)
+    together = find_evidence(texts, ENCODER.logits(texts), targets, ENCODER.logits, calibrate)
     assert together == [found(text, ALARM, HOPE) for text in texts]
 
 
@@ -137,9 +142,9 @@ def test_the_cost_is_bounded_by_the_length() -> None:
         return ENCODER.logits(texts)
 
     text = "the river, and a bomb of the calm city said the peace of panic. " * 9
-    find_evidence([text], [[ALARM, HOPE]], counting, calibrate)
-    assert len(seen) == 3  # the passage, coarse, fine
-    assert sum(seen) <= 1.5 * len(text.split())
+    find_evidence([text], ENCODER.logits([text]), [[ALARM, HOPE]], counting, calibrate)
+    assert len(seen) == 3  # pieces, words, pairs
+    assert sum(seen) <= 0.6 * len(text.split())
 
 
 def test_passages_without_labels_cost_nothing() -> None:
@@ -149,5 +154,6 @@ def test_passages_without_labels_cost_nothing() -> None:
         seen.append(len(texts))
         return ENCODER.logits(texts)
 
-    assert find_evidence(["a bomb"], [[]], counting, calibrate) == [{}]
-    assert seen[1:] == [0, 0]
+    whole = ENCODER.logits(["a bomb"])
+    assert find_evidence(["a bomb"], whole, [[]], counting, calibrate) == [{}]
+    assert seen == [0, 0, 0]

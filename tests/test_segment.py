@@ -131,6 +131,126 @@ def test_without_a_title_a_short_first_line_that_stands_apart_is_one(first, kind
 
 
 @pytest.mark.parametrize(
+    "line",
+    ["What the harbour is worth", "‘A question of trust’", "BOTTOM LINE", "Who pays for it?"],
+)
+@pytest.mark.parametrize("end", ["\n", "\n\n"])
+def test_a_short_line_between_two_paragraphs_is_a_subheading(line, end):
+    found = passages(f"{STORM}{end}{line}{end}{DOCKER}{end}{line}{end}{STORM}")
+    assert found[1] == found[3] == ("headline", line)
+    assert {kind for kind, _ in found[::2]} == {"paragraph"}
+    assert passages(f"{STORM}{end}{line}{end}{DOCKER}", unit="sentence")[1] == ("headline", line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Nobody was hurt.",
+        "He said:",
+        "Story Continued Below",
+        "Advertisement",
+        "Read more about the harbour",
+        "Ana Keller/Agency via Handout",
+        "Harbour of Varn photo",
+        "@anakeller",
+        "varn.example.com and others",
+        "Watch the harbour 1:34",
+        "— Ana Keller (of Varn) May 3",
+        "and then they left",
+        "Did you get that?",
+        "So who pays for it?",
+        "“We were told nothing”",
+        "Harbour",
+        "The harbour of Varn and the ships that wait outside for it to open",
+    ],
+)
+def test_other_short_lines_are_none(line):
+    assert passages(f"{STORM}\n\n{line}\n\n{DOCKER}")[1] == ("paragraph", line)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{STORM}\n\nWhat we know\n\nWho pays\n\n{STORM}",  # two in a row: a menu, a poem
+        f"{STORM}\n\nWhat we know\n\nNobody knows.\n\n{STORM}",
+        f"{STORM[:-1]}\n\nWhat we know\n\n{STORM}",  # it may go on
+        f"{STORM}\n\nWhat we know\n- {STORM}",
+        f"{STORM}\nWhat we know\n\n{STORM}",  # it stands with what is before it
+        f"{STORM}\n\nWhat we know",
+        f"{STORM}\n\n- What we know\n\n{STORM}",
+    ],
+)
+def test_a_line_that_does_not_stand_alone_between_paragraphs_is_no_subheading(text):
+    assert "headline" not in kinds(text)
+
+
+@pytest.mark.parametrize(
+    "notice",
+    [
+        "Read more: Harbour to open in May",
+        "READ MORE",
+        "Sign up for our newsletter",
+        "Sign up here to get the news of Varn every day.",
+        "Subscribe to the Varn Daily newsletter",
+        "Click here to share it.",
+        "Follow Ana Keller on Twitter.",
+        "Share this story!",
+    ],
+)
+@pytest.mark.parametrize("glue", ["", " ", "\u00a0"])
+def test_a_notice_glued_to_the_last_sentence_is_a_passage_of_its_own(notice, glue):
+    for said in (STORM, "“It will not open,” he said. “Not ever.”"):
+        assert passages(f"{said}{glue}{notice}") == [("paragraph", said), ("paragraph", notice)]
+
+
+def test_a_notice_on_a_line_of_its_own_is_not_wrapped_text():
+    text = f"{textwrap.fill(STORM, 70)[:-1]}\nRead more: harbour\n\n{textwrap.fill(DOCKER, 70)}"
+    assert texts(text) == [STORM[:-1], "Read more: harbour", DOCKER]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "He told them to read more: books, for example, and newspapers.",
+        "The mayor asked. Read more books, he said, and fewer papers.",
+        f"{STORM} Click here to see that {STORM} {DOCKER}",
+        "Read more: Harbour to open in May",
+        "Nobody knew. Sign up for the war was what they heard.",
+    ],
+)
+def test_what_only_sounds_like_a_notice_stays_where_it_is(text):
+    assert len(texts(text)) == 1
+
+
+@pytest.mark.parametrize(
+    ("title", "again"),
+    [
+        ("Port of Varn closed", "Port of Varn closed"),
+        ("Port of Varn closed", "PORT OF VARN CLOSED."),
+        ("Port of Varn closed - Varn Daily", "Port of Varn closed"),
+        ("Port of Varn “closed” | News", "“Port of Varn “closed”"),
+    ],
+)
+def test_a_title_that_the_next_line_repeats_counts_once(title, again):
+    assert texts(f"{title}\n\n{again}\n\n{STORM}") == [title, STORM]
+    found = passages(f"{title}\n\n{again}\n\n{STORM}", title=title)
+    assert found == [("headline", title), ("paragraph", STORM)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Port of Varn closed\n\nPort of Varn closed on Monday\n\n{STORM}",
+        f"Port of Varn closed by storm\n\nPort of Varn closed\n\n{STORM}",
+        f"Port closed\n\nPort closed\n\n{STORM}",
+        f"Port of Varn closed\n\n{STORM}\n\nPort of Varn closed",
+    ],
+)
+def test_only_the_title_said_again_at_once_is_left_out(text):
+    assert len(texts(text)) == 3
+
+
+@pytest.mark.parametrize(
     "end", ["\n", "\r\n", "\r", "\u2028", "\n\n", "\r\n\r\n", "\n \u00a0\n", "\f"]
 )
 def test_any_line_end_ends_a_passage(end):
@@ -267,10 +387,15 @@ def test_passages_are_in_order_apart_and_cover_every_word(text, unit):
         left_out.append(text[end : passage.start])
         end = passage.end
     left_out.append(text[end:])
-    # what no passage holds: spaces, bullets and numbers, lines without a letter or digit
+    # what no passage holds: spaces, bullets and numbers, lines without a letter or digit, and a
+    # headline said again
+    again = text[found[0].start : found[0].end].casefold() if found else ""
     for gap in left_out:
         for line in re.split(r"[\r\n\f\u2028]", gap):
-            assert re.fullmatch(r"[\W_]*(?:\d{1,2}[.)]|[a-z][.)])?\s*[\W_]*", line)
+            nothing = re.fullmatch(r"[\W_]*(?:\d{1,2}[.)]|[a-z][.)])?\s*[\W_]*", line)
+            assert nothing or " ".join(line.split()).casefold().strip(".") in " ".join(
+                again.split()
+            )
     if unit == "sentence":
         assert Kind.PARAGRAPH not in {p.kind for p in found}
 

@@ -227,3 +227,14 @@ def test_small_wordings():
     assert plural(1, "word") == "1 word"
     assert plural(1204, "word") == "1,204 words"
     assert printable("a\nb\tc\x1b") == "a b c\N{REPLACEMENT CHARACTER}"
+
+
+@pytest.mark.parametrize(
+    ("id", "line"),
+    [("d7", "in/rows.csv · d7"), ("rows.csv#7", "rows.csv#7"), ("rows.csv", "rows.csv")],
+)
+def test_a_row_with_an_id_of_its_own_is_shown_with_its_file(id, line):
+    document = Document(id, "The minister of dams said so", file="in/rows.csv")
+    assert line in shown(MODEL.score(document)).splitlines()
+    blocks = shown(MODEL.score(document), MODEL.score(document)).splitlines()
+    assert blocks.count(line) == 2

@@ -13,7 +13,9 @@ import typer
 
 from framing.cli.audit import audit
 from framing.cli.codebook import codebook_app
+from framing.cli.corpus import export, merge
 from framing.cli.ending import EXIT_CODES, TERMINATED, ending_well
+from framing.cli.run import run
 from framing.cli.score import score
 from framing.cli.train import evaluate, train
 
@@ -28,6 +30,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(epilog=EXIT_CODES)(score)
+app.command(epilog=EXIT_CODES)(run)
+app.command(epilog=EXIT_CODES)(export)
+app.command(epilog=EXIT_CODES)(merge)
 app.command(epilog=EXIT_CODES)(train)
 app.command(epilog=EXIT_CODES)(evaluate)
 app.command(epilog=EXIT_CODES)(audit)

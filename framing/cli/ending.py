@@ -14,6 +14,19 @@ import typer
 DONE, SOME_FAILED, WRONG_USE, BUNDLE_REFUSED, MACHINE_FAILED = range(5)
 INTERRUPTED, TERMINATED, PIPE_CLOSED = 130, 143, 141
 
+_ROOM = "make room and run it again"
+_MACHINE = {
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EFBIG: "raise the limit on file sizes and run it again",
+    errno.EIO: "check the disk and run it again",
+    errno.EROFS: "make it writable and run it again",
+    errno.ENOMEM: "run it again with fewer workers",
+    errno.EAGAIN: "run it again with fewer workers",
+    errno.EMFILE: "raise the limit on open files and run it again",
+    errno.ENFILE: "raise the limit on open files and run it again",
+}
+
 EXIT_CODES = """
 Exit codes
 
@@ -55,19 +68,27 @@ def told(error: Exception) -> tuple[int, str]:
     """The exit code and the line for an error that ended a command."""
     from framing.codebook.codebook import CodebookError
     from framing.codebook.coded import CodedError
+    from framing.corpus.files import Busy
+    from framing.corpus.inputs import InputError
+    from framing.corpus.manifest import RunRefused
+    from framing.corpus.work import PoolBroken
     from framing.model.bundle import BundleError
     from framing.study.evaluate import EvaluationError
     from framing.train.recipe import TrainingError
 
     if isinstance(error, (CodebookError, CodedError, EvaluationError, TrainingError)):
         return WRONG_USE, str(error)
+    if isinstance(error, (RunRefused, Busy, InputError)):
+        return WRONG_USE, str(error)
     if isinstance(error, BundleError):
         return BUNDLE_REFUSED, str(error)
+    if isinstance(error, PoolBroken):
+        return MACHINE_FAILED, str(error)
     if isinstance(error, OSError) and error.strerror:
         place = f": {error.filename}" if error.filename is not None else ""
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+        if error.errno in _MACHINE:
             silence_stdout()
-            return MACHINE_FAILED, f"{error.strerror}{place}: make room and run it again"
+            return MACHINE_FAILED, f"{error.strerror}{place}: {_MACHINE[error.errno]}"
         return WRONG_USE, f"{error.strerror}{place}"
     what = " ".join(f"{type(error).__name__}: {error}".split())
     return SOME_FAILED, f"internal error: {what} (set FRAMING_DEBUG=1 for the traceback)"

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from enum import StrEnum
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from framing.cli.ending import DONE, SOME_FAILED, WRONG_USE, ending_well, fail
+from framing.cli.output import check_output, writing
 
 if TYPE_CHECKING:
     from framing.model.classifier import Model
@@ -111,9 +111,9 @@ def score(
         fail(WRONG_USE, "nothing to score: name a file, - for standard input, or --example")
     form = format or _format_of(output)
     if output is not None:
-        _check_output(output, chosen)
+        check_output(output, chosen)
 
-    from framing.model.classifier import load
+    loaded = _loaded(model)
     from framing.model.stream import Options
 
     options = Options(
@@ -123,8 +123,21 @@ def score(
         any_language=any_language,
         text_column=text_column,
     )
-    failures = _score(load(model), chosen, options, form, output)
+    failures = _score(loaded, chosen, options, form, output)
     raise typer.Exit(_exit_code(failures))
+
+
+def _loaded(bundle: str) -> Model:
+    """Load a bundle; meanwhile import what scoring and showing need, as both take a while."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from framing.model.classifier import load
+
+    with ThreadPoolExecutor(1) as aside:
+        loading = aside.submit(load, bundle)
+        for module in ("framing.model.stream", "framing.show.terminal"):
+            import_module(module)
+        return loading.result()
 
 
 def _score(
@@ -149,7 +162,7 @@ def _score(
     progress = Progress(len(paths), sys.stderr)
     results = told(progress.documents(score_files(model, progress.files(paths), options)))
     origin = provenance(model, options)
-    with _writing(output) as out:
+    with writing(output) as out:
         match form:
             case Format.json:
                 write_json(results, origin, out)
@@ -177,38 +190,3 @@ def _format_of(output: str | None) -> Format:
     """The format that the output file's name ends in."""
     suffix = Path(output or "").suffix.lower().removeprefix(".")
     return Format(suffix) if suffix in list(Format) else Format.table
-
-
-def _check_output(output: str, inputs: list[str]) -> None:
-    """Refuse, before any work, an output that is an input or cannot be written."""
-    target = Path(output)
-    if target.is_dir():
-        fail(WRONG_USE, f"{output} is a directory; name a file after -o")
-    if not target.absolute().parent.is_dir():
-        fail(WRONG_USE, f"there is no folder {target.parent}; make it, or name another after -o")
-    for path in inputs:
-        if target.exists() and Path(path).exists() and target.samefile(path):
-            fail(WRONG_USE, f"{output} is one of the inputs and would be overwritten")
-
-
-@contextmanager
-def _writing(output: str | None) -> Iterator[BinaryIO]:
-    """Standard output, or a file that appears under its name only when it is complete."""
-    if output is None:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-        return
-    target = Path(output).resolve()
-    if target.exists() and not target.is_file():  # a device or a pipe is written to as it is
-        with target.open("wb") as out:
-            yield out
-        return
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        with part.open("xb") as out:
-            yield out
-            out.flush()
-            os.fsync(out.fileno())
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)

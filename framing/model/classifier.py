@@ -116,7 +116,7 @@ class Model:
         unit
             Passages are headlines, paragraphs and list items, or single sentences.
         evidence
-            Also find the words that led to each label (takes about a hundred times as long).
+            Also find the words that led to each label (takes about twenty times as long).
         min_confidence
             Report a decision as unsure where its calibrated probability (p for yes, 1 - p for
             no) is below this. What falls into the label's own unsure band is unsure anyway.
@@ -179,11 +179,12 @@ class Model:
         self, readings: Sequence[_Reading], options: _Options
     ) -> Iterator[ScoredDocument]:
         clean = [c.text for reading in readings for c in reading.clean]
+        logits = self._engine.logits(clean)
         rows = [
             tuple(map(Prediction, self.labels, p, d))
-            for p, d in self._decide(self._probabilities(clean), options.min_confidence)
+            for p, d in self._decide(self._calibrate(logits), options.min_confidence)
         ]
-        spans = self._explain(clean, rows) if options.evidence else None
+        spans = self._explain(clean, logits, rows) if options.evidence else None
         at = 0
         for reading in readings:
             here = slice(at, at := at + len(reading.passages))
@@ -210,14 +211,17 @@ class Model:
             yield p, [Decision(a) for a in answer]
 
     def _explain(
-        self, clean: Sequence[str], rows: Sequence[Sequence[Prediction]]
+        self,
+        clean: Sequence[str],
+        logits: NDArray[np.float32],
+        rows: Sequence[Sequence[Prediction]],
     ) -> list[dict[str, tuple[Span, ...]]]:
         """Evidence, in offsets of the clean texts, for every label decided yes or unsure."""
         targets = [
             [j for j, prediction in enumerate(row) if prediction.decision is not Decision.NO]
             for row in rows
         ]
-        found = find_evidence(clean, targets, self._engine.logits, self._calibrate)
+        found = find_evidence(clean, logits, targets, self._engine.logits, self._calibrate)
         return [{self.labels[j]: spans for j, spans in each.items()} for each in found]
 
     def _provenance(self, options: _Options) -> Provenance:

@@ -66,7 +66,7 @@ def score_files(
     with a warning.
     """
     for batch in _batches(_read(model, paths, options), single=options.evidence):
-        yield from _score(model, batch, options)
+        yield from score_batch(model, batch, options)
 
 
 def _read(
@@ -76,18 +76,24 @@ def _read(
     for path in paths:
         label = "stdin" if path == "-" else os.fspath(path)
         for item in read_documents(path, text_column=options.text_column):
-            if isinstance(item, Document):
-                language, _ = detect(item.text[item.body_start :])
-                item = replace(item, language=language)
-                if language not in (model.language, "und") and not options.any_language:
-                    item = _failure(
-                        label,
-                        item,
-                        Reason.LANGUAGE,
-                        f"the language is {language} and the model reads {model.language}; "
-                        "--any-language scores it all the same",
-                    )
-            yield label, item
+            yield label, with_language(model, label, item, options)
+
+
+def with_language(model: Model, label: str, item: Item, options: Options) -> Item:
+    """A document with its language, or a failure where the model does not read that."""
+    if isinstance(item, Failure):
+        return item
+    language, _ = detect(item.text[item.body_start :])
+    item = replace(item, language=language)
+    if language in (model.language, "und") or options.any_language:
+        return item
+    return _failure(
+        label,
+        item,
+        Reason.LANGUAGE,
+        f"the language is {language} and the model reads {model.language}; "
+        "--any-language scores it all the same",
+    )
 
 
 def _failure(path: str, document: Document, reason: Reason, message: str) -> Failure:
@@ -108,10 +114,13 @@ def _batches(items: Iterable[tuple[str, Item]], single: bool) -> Iterator[list[t
         yield batch
 
 
-def _score(
+def score_batch(
     model: Model, batch: Sequence[tuple[str, Item]], options: Options
 ) -> Iterator[ScoredDocument | Failure]:
-    """Score a batch together; where that crashes, one by one, to lose only what crashes it."""
+    """Score a batch of items, each with the path it came from, together.
+
+    Where that crashes, they are scored one by one, to lose only what crashes it.
+    """
     documents = [item for _, item in batch if isinstance(item, Document)]
     try:
         scored = iter(list(model.score_many(documents, **options.scoring)))

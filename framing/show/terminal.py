@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from itertools import chain, islice
+from pathlib import PurePath
 from typing import BinaryIO, TextIO
 
 from rich.console import Console, Group, RenderableType
@@ -137,7 +138,9 @@ def _full(scored: ScoredDocument, look: _Look) -> RenderableType:
 
 def _source_line(scored: ScoredDocument, look: _Look) -> Text:
     d = scored.document
-    known = [d.source, d.date, d.author, d.id]
+    # What has no id of its own is called after its file.
+    file = None if d.file is None or d.id.startswith(PurePath(d.file).name) else d.file
+    known = [d.source, d.date, d.author, file, d.id]
     return Text(look.dot.join(printable(part) for part in known if part), GREY)
 
 

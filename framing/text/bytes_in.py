@@ -13,7 +13,10 @@ from framing.text.document import Failure, Reason
 
 #: The most bytes one text, page or PDF may hold, after decompression.
 MAX_FILE_BYTES = 64 * 2**20
+#: A packed file may unpack to so many times its size; gzip reaches 1,000 with nothing but zeros.
+MAX_RATIO = 500
 
+_RATIO_FROM_BYTES = 8 * 2**20
 _CHUNK = 1 << 16
 
 
@@ -45,9 +48,9 @@ def chunks(path: Path | None, compression: str | None) -> Iterator[bytes]:
         with path.open("rb") as file:
             match compression:
                 case "gz":
-                    yield from _gunzip(file)
+                    yield from _no_bomb(_gunzip(file), file)
                 case "zst":
-                    yield from _unzstd(file)
+                    yield from _no_bomb(_unzstd(file), file)
                 case _:
                     yield from iter(lambda: file.read(_CHUNK), b"")
     except FileNotFoundError:
@@ -62,6 +65,20 @@ def chunks(path: Path | None, compression: str | None) -> Iterator[bytes]:
         raise Unreadable(
             Reason.UNREADABLE, f"reading failed ({error.strerror or error}): copy the file again"
         ) from None
+
+
+def _no_bomb(pieces: Iterator[bytes], packed: IO[bytes]) -> Iterator[bytes]:
+    """Pass on what unpacks to a size that text could have."""
+    size = 0
+    for piece in pieces:
+        size += len(piece)
+        if size > _RATIO_FROM_BYTES and size > MAX_RATIO * packed.tell():
+            raise Unreadable(
+                Reason.TOO_LARGE,
+                f"unpacks to more than {MAX_RATIO} times its size: no text does; if it is meant, "
+                "unpack it first",
+            )
+        yield piece
 
 
 def _cut_short(kind: str) -> Unreadable:

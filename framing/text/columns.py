@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 
 # The first name that is there wins; letters and digits of it in lower case.
@@ -79,6 +78,27 @@ _KNOWN = frozenset(name for names in _NAMES.values() for name in names)
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """The columns a user names, by what they hold; the others are found by their names."""
+
+    text: str | None = None
+    title: str | None = None
+    id: str | None = None
+    source: str | None = None
+    date: str | None = None
+
+    @property
+    def named(self) -> tuple[tuple[str, str], ...]:
+        """What each named column holds, and its name."""
+        return tuple((role, name) for role, name in asdict(self).items() if name is not None)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names that a table must have."""
+        return tuple(name for _, name in self.named)
+
+
+@dataclass(frozen=True, slots=True)
 class Columns:
     """The columns found, by what they hold; the others are metadata."""
 
@@ -97,23 +117,26 @@ def is_known(name: str) -> bool:
 
 
 @lru_cache(maxsize=64)
-def find_columns(names: tuple[str, ...], text_column: str | None) -> Columns | None:
-    """Find the columns among names, with the text where the user says; None without a text."""
+def find_columns(names: tuple[str, ...], choice: Choice) -> Columns | None:
+    """Find the columns among names, each where the user says; None without a text.
+
+    What the user chose and is not there stays None: keys of JSON objects come and go.
+    """
     by_key: dict[str, str] = {}
     for name in names:
         by_key.setdefault(_key(name), name)
 
-    def first(keys: Iterable[str]) -> str | None:
-        return next((by_key[key] for key in keys if key in by_key), None)
+    def find(role: str, chosen: str | None) -> str | None:
+        if chosen is not None:
+            return chosen if chosen in names else None
+        return next((by_key[key] for key in _NAMES[role] if key in by_key), None)
 
-    if text_column is None:
-        text = first(_NAMES["text"])
-    else:
-        text = text_column if text_column in names else None
+    text = find("text", choice.text)
     if text is None:
         return None
-    by_key = {key: name for key, name in by_key.items() if name != text}
-    found = {role: first(keys) for role, keys in _NAMES.items() if role != "text"}
+    claimed = {text, *choice.names}
+    by_key = {key: name for key, name in by_key.items() if name not in claimed}
+    found = {role: find(role, getattr(choice, role, None)) for role in _NAMES if role != "text"}
     taken = {text, *found.values()}
     others = tuple(name for name in names if name not in taken)
     return Columns(text=text, **found, others=others)

@@ -32,7 +32,7 @@ class Document:
     Every offset anywhere in framing is a character (Unicode code point) offset into `text`.
     Where a title came from its own field or page element and `text` did not already begin with
     it, `text` is the title, a blank line and the body; `body_start` is where the body begins,
-    so ``offset - body_start`` indexes the user's own text column.
+    so ``offset - body_start`` indexes the user's own text column. `file` is what it was read from.
     """
 
     id: str
@@ -45,6 +45,7 @@ class Document:
     body_start: int = 0
     warnings: tuple[str, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
+    file: str | None = field(default=None, compare=False)
 
 
 class Reason(StrEnum):

@@ -21,16 +21,18 @@ _CHUNK = 1 << 16
 _DETECTION_BYTES = 1 << 16
 
 
-class _Pieces(io.RawIOBase):
+class Pieces(io.RawIOBase):
     """An iterator of bytes as a raw stream."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces, self._rest = pieces, memoryview(b"")
 
     def readable(self) -> bool:
+        """It is."""
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override] # what io passes
+        """Fill `buffer` from one piece; 0 at the end."""
         while not self._rest:
             piece = next(self._pieces, None)
             if piece is None:
@@ -67,7 +69,7 @@ def text_stream(pieces: Iterator[bytes], newline: str) -> tuple[io.TextIOWrapper
             raise stopped
         yield from pieces
 
-    raw = io.BufferedReader(_Pieces(again()), _CHUNK)
+    raw = io.BufferedReader(Pieces(again()), _CHUNK)
     return io.TextIOWrapper(raw, encoding, "surrogateescape", newline=newline), encoding
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, cast
 
 from framing.text.bytes_in import Unreadable
@@ -23,9 +24,18 @@ MAX_PAGE_CHARACTERS = 8 * 2**20
 MAX_ELEMENTS = 30_000
 MAX_DEPTH = 200
 MAX_TAG_CHARACTERS = 4096
+MAX_ATTRIBUTES = 200
+MAX_SCRIPT_CHARACTERS = 200_000
 
 _DATA_URI = re.compile(r"""(["'])data:[^"'<>]{256,}\1""")
 _LONG_TAG = re.compile(rf"<([a-zA-Z][a-zA-Z0-9:-]{{0,30}})[\s/][^<>]{{{MAX_TAG_CHARACTERS},}}>")
+# Tags as a browser reads them, quoted values and all; m[1] is empty for what hides tags.
+_TAG = re.compile(
+    r"""<(?:script\b.*?(?:</script|\Z)|style\b.*?(?:</style|\Z)|!--.*?(?:-->|\Z)"""
+    r"""|([a-z][^\s/>]*+)((?:[^>"'=]++|=\s*+(?:"[^"]*+"?|'[^']*+'?)?|["'])*+))""",
+    re.IGNORECASE | re.DOTALL,
+)
+_ATTRIBUTE = re.compile(r"""[^\s/>=]++(?:\s*+=\s*+(?:"[^"]*+"?|'[^']*+'?|[^\s>]*+))?+""")
 _META_CHARSET = re.compile(
     rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w.:-]{1,40})|<\?xml[^>]{0,80}?encoding=["']([\w.:-]{1,40})""",
     re.IGNORECASE,
@@ -123,11 +133,17 @@ def _tree(html: str) -> HtmlElement:
     if len(html) > MAX_PAGE_CHARACTERS:
         raise _too_much(f"more than {MAX_PAGE_CHARACTERS // 2**20} million characters")
     html = _LONG_TAG.sub(r"<\1>", _DATA_URI.sub(r"\1\1", html))
+    html = _TAG.sub(_few_attributes, html)
     tree = trafilatura.load_html(html)
     if tree is None:
         raise Unreadable(Reason.NO_TEXT, "this is not a web page: read it as .txt")
-    count = depth = 0
+    attributes = depth = 0
     for count, element in enumerate(tree.iter(), 1):
+        attributes += len(element.keys())
+        if attributes > 100 * MAX_ATTRIBUTES + 10 * count:
+            raise _too_much("far too many attributes")
+        if element.tag == "script" and len(element.text or "") > MAX_SCRIPT_CHARACTERS:
+            element.text = None  # or a search for metadata in it takes a minute
         if len(element) == 0:
             depth = max(depth, sum(1 for _ in element.iterancestors()))
         if count > MAX_ELEMENTS:
@@ -135,6 +151,15 @@ def _tree(html: str) -> HtmlElement:
         if depth > MAX_DEPTH:
             raise _too_much(f"elements nested more than {MAX_DEPTH} deep")
     return tree
+
+
+def _few_attributes(tag: re.Match[str]) -> str:
+    """The tag; without its attributes where they are so many that parsing them would take hours."""
+    whole, name, attributes = tag[0], tag[1], tag[2]
+    if not name or len(attributes) < 3 * MAX_ATTRIBUTES:
+        return whole
+    few = sum(1 for _ in islice(_ATTRIBUTE.finditer(attributes), MAX_ATTRIBUTES)) < MAX_ATTRIBUTES
+    return whole if few else f"<{name}"
 
 
 def _too_much(what: str) -> Unreadable:

@@ -9,17 +9,14 @@ from dataclasses import replace
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple
 
+from framing.text.arrow import arrow_rows, parquet_rows
 from framing.text.bytes_in import Unreadable, chunks, read_all
-from framing.text.columns import find_columns, is_known
+from framing.text.columns import Choice, Columns, find_columns, is_known
 from framing.text.document import Document, Failure, ReadError, Reason
-from framing.text.encodings import decode, encoding_warning
-from framing.text.pages import declared_charset, looks_like_html, read_page
-from framing.text.pdf import read_pdf
-from framing.text.records import Record, csv_rows, json_file, json_lines, not_in, parquet_rows
-
-_T = TypeVar("_T")
+from framing.text.records import Record, csv_rows, json_file, json_lines, not_in
+from framing.text.whole import read_whole, under_title
 
 _COMPRESSIONS = {".gz": "gz", ".zst": "zst"}
 _KINDS = {
@@ -37,7 +34,9 @@ _KINDS = {
     ".csv": "csv",
     ".tsv": "tsv",
     ".parquet": "parquet",
+    ".arrow": "arrow",
 }
+_TABLES = frozenset({"jsonl", "json", "csv", "tsv", "parquet", "arrow"})
 # How many rows without a text are looked at before the whole file is said to have none.
 _ROWS_TO_FIND_TEXT = 20
 _MAX_NAMED_COLUMNS = 30
@@ -52,8 +51,8 @@ def read(path: str | os.PathLike[str]) -> list[Document]:
     Parameters
     ----------
     path
-        A .txt, .md, .html, .pdf, .json, .jsonl, .csv, .tsv or .parquet file, packed as .gz or .zst
-        or not; "-" for standard input.
+        A .txt, .md, .html, .pdf, .json, .jsonl, .csv, .tsv, .parquet or .arrow file, packed as .gz
+        or .zst or not; "-" for standard input.
 
     Raises
     ------
@@ -82,18 +81,41 @@ def read_documents(
         otherwise.
     """
     name = os.fspath(path)
-    label = "stdin" if name == "-" else name
+    file = None if name == "-" else Path(name)
+    label = name if file else "stdin"
+    return _told(label, lambda: _read(file, file.name if file else label, Choice(text=text_column)))
+
+
+def read_named(path: Path, name: str, choice: Choice) -> Iterator[Document | Failure]:
+    """Read documents as :func:`read_documents` does, from a file that goes by another name.
+
+    Parameters
+    ----------
+    path
+        The file.
+    name
+        What documents without an id of their own, and failures, are called after.
+    choice
+        Which columns the user names.
+    """
+    return _told(name, lambda: _read(path, name, choice))
+
+
+def is_table(path: Path) -> bool:
+    """Whether a file, by its name, holds rows, each a document."""
+    return _what(path).kind in _TABLES
+
+
+def columns_of(path: Path, choice: Choice) -> Columns | None:
+    """The columns found in a table; None where there is no text among them, or no table at all."""
     try:
-        for item in _read(None if name == "-" else Path(name), text_column):
-            yield item.failure(label) if isinstance(item, Unreadable) else _with_damage(item)
-    except Unreadable as reason:
-        yield reason.failure(label)
-    except (MemoryError, RecursionError, ValueError, OSError) as error:
-        # ValueError and OSError: a NUL in the name, a disk that fails between two checks.
-        yield Failure(label, Reason.UNREADABLE, f"reading failed ({error or type(error).__name__})")
+        rows = _rows(path, _what(path), choice)
+        return None if rows is None else _head(rows, choice)[1]
+    except (Unreadable, MemoryError, RecursionError, ValueError, OSError):
+        return None
 
 
-def _with_damage(document: Document) -> Document:
+def with_damage(document: Document) -> Document:
     """Report characters that were spoilt before the file was written."""
     lost, misread = document.text.count("\ufffd"), len(_MISREAD.findall(document.text))
     found = [
@@ -107,29 +129,66 @@ def _with_damage(document: Document) -> Document:
     return replace(document, warnings=(*document.warnings, *found)) if found else document
 
 
-def _read(path: Path | None, text_column: str | None) -> Iterator[Document | Unreadable]:
-    """Take the file for what its name says, or its beginning where the name says nothing."""
-    name = "stdin" if path is None else path.name
+def _told(
+    label: str, read: Callable[[], Iterator[Document | Unreadable]]
+) -> Iterator[Document | Failure]:
+    try:
+        for item in read():
+            if isinstance(item, Unreadable):
+                yield item.failure(label)
+            else:
+                yield replace(with_damage(item), file=label)
+    except Unreadable as reason:
+        yield reason.failure(label)
+    except (MemoryError, RecursionError, ValueError, OSError) as error:
+        # ValueError and OSError: a NUL in the name, a disk that fails between two checks.
+        yield Failure(label, Reason.UNREADABLE, f"reading failed ({error or type(error).__name__})")
+
+
+class _What(NamedTuple):
+    """What a file is by its name."""
+
+    kind: str | None
+    suffix: str
+    compression: str | None
+
+
+def _what(path: Path | None) -> _What:
     suffixes = [] if path is None else [suffix.lower() for suffix in path.suffixes]
     compression = _COMPRESSIONS.get(suffixes[-1]) if suffixes else None
     suffix = "".join(suffixes[-2:-1] if compression else suffixes[-1:])
-    pieces = _not_empty(chunks(path, compression))
-    known = partial(_is_column, text_column=text_column)
-    match _KINDS.get(suffix):
+    return _What(_KINDS.get(suffix), suffix, compression)
+
+
+def _read(path: Path | None, name: str, choice: Choice) -> Iterator[Document | Unreadable]:
+    """Take the file for what its name says, or its beginning where the name says nothing."""
+    what = _what(path)
+    rows = _rows(path, what, choice)
+    if rows is not None:
+        yield from _documents(rows, name, choice)
+    else:
+        data = read_all(_not_empty(chunks(path, what.compression)))
+        yield read_whole(data, what.kind, name, what.suffix)
+
+
+def _rows(path: Path | None, what: _What, choice: Choice) -> Iterator[Record | Unreadable] | None:
+    """The rows of a table; None for another file."""
+    if what.kind not in _TABLES:
+        return None
+    pieces = _not_empty(chunks(path, what.compression))
+    known = partial(_is_column, choice=choice)
+    match what.kind:
         case "jsonl":
-            yield from _documents(json_lines(pieces), name, text_column)
+            return json_lines(pieces)
         case "json":
-            yield from _documents(json_file(pieces), name, text_column)
+            return json_file(pieces)
         case "csv":
-            yield from _documents(csv_rows(pieces, None, known), name, text_column)
+            return csv_rows(pieces, None, known)
         case "tsv":
-            yield from _documents(csv_rows(pieces, "\t", known), name, text_column)
-        case "parquet":
-            assert path is not None
-            next(pieces)
-            yield from _documents(parquet_rows(path, compression), name, text_column)
-        case kind:
-            yield _whole(read_all(pieces), kind, name, suffix)
+            return csv_rows(pieces, "\t", known)
+    assert path is not None
+    next(pieces)
+    return (parquet_rows if what.kind == "parquet" else arrow_rows)(path, what.compression)
 
 
 def _not_empty(pieces: Iterator[bytes]) -> Iterator[bytes]:
@@ -140,124 +199,52 @@ def _not_empty(pieces: Iterator[bytes]) -> Iterator[bytes]:
     yield from pieces
 
 
-def _is_column(name: str, text_column: str | None) -> bool:
-    return name.strip() == text_column or is_known(name)
-
-
-# --- one document to a file -------------------------------------------------------------------
-
-
-def _whole(data: bytes, kind: str | None, name: str, suffix: str) -> Document:
-    warnings: tuple[str, ...] = ()
-    if kind == "pdf" or (kind is None and data.startswith(b"%PDF-")):
-        return _pdf(data, name)
-    if kind == "html":
-        text, encoding = decode(data, declared_charset(data))
-        return _page(text, encoding, name)
-    try:
-        text, encoding = decode(data)
-    except Unreadable as reason:
-        if kind is not None or suffix == "" or reason.reason is not Reason.ENCODING:
-            raise
-        raise Unreadable(
-            Reason.UNSUPPORTED, f"files ending in {suffix} are not known, and this is not text"
-        ) from None
-    if kind is None:
-        if looks_like_html(text):
-            text, encoding = decode(data, declared_charset(data))
-            return _page(text, encoding, name)
-        warnings = (f"unknown suffix {suffix}: read as plain text",) if suffix else ()
-    _require_words(text)
-    return Document(
-        id=name,
-        text=text,
-        title=_first_heading(text) if kind == "markdown" else None,
-        warnings=warnings + encoding_warning(encoding),
-    )
-
-
-def _require_words(text: str) -> None:
-    if not re.search(r"\w", text):
-        raise Unreadable(Reason.NO_TEXT, "there are no words in it: check that it was saved")
-
-
-def _first_heading(markdown: str) -> str | None:
-    found = re.match(r"\s*#\s+(\S.*?)[\s#]*(?:\n|$)", markdown)
-    return found[1] if found else None
-
-
-def _page(text: str, encoding: str, name: str) -> Document:
-    _require_words(text)
-    page = _guarded(partial(read_page, text), "page")
-    whole, body_start = _under_title(page.title, page.body)
-    return Document(
-        id=name,
-        text=whole,
-        title=page.title,
-        source=page.source,
-        date=page.date,
-        author=page.author,
-        body_start=body_start,
-        warnings=page.warnings + encoding_warning(encoding),
-        metadata={"url": page.url} if page.url else {},
-    )
-
-
-def _pdf(data: bytes, name: str) -> Document:
-    pdf = _guarded(partial(read_pdf, data), "PDF")
-    return Document(
-        id=name,
-        text=pdf.body,
-        title=pdf.title,
-        author=pdf.author,
-        metadata={"created": pdf.created} if pdf.created else {},
-    )
-
-
-def _guarded(extract: Callable[[], _T], what: str) -> _T:
-    """Call an extractor, for which a hostile file may find any way at all to fail."""
-    try:
-        return extract()
-    except Unreadable:
-        raise
-    except Exception as error:
-        raise Unreadable(
-            Reason.CRASHED,
-            f"the {what} reader failed on it ({type(error).__name__}): save its text as .txt",
-        ) from error
-
-
-def _under_title(title: str | None, body: str) -> tuple[str, int]:
-    """Put a title above the body unless it is there; returns the text and where the body begins."""
-    if not title or " ".join(body[: 2 * len(title) + 100].split()).startswith(title):
-        return body, 0
-    return f"{title}\n\n{body}", len(title) + 2
+def _is_column(name: str, choice: Choice) -> bool:
+    return name.strip() in choice.names or is_known(name)
 
 
 # --- many documents to a file -----------------------------------------------------------------
 
 
 def _documents(
-    rows: Iterator[Record | Unreadable], name: str, text_column: str | None
+    rows: Iterator[Record | Unreadable], name: str, choice: Choice
 ) -> Iterator[Document | Unreadable]:
-    """Turn rows into documents; a file without any text column is one failure."""
-    rows = _ending_in_reason(rows)
-    head: list[Record | Unreadable] = []
-    for row in islice(rows, _ROWS_TO_FIND_TEXT):
-        head.append(row)
-        if isinstance(row, Record) and find_columns(tuple(row.fields), text_column):
-            break
-    else:
-        if not head:
-            raise Unreadable(Reason.NO_TEXT, "there are no rows in it: check that it was saved")
+    """Turn rows into documents; a file without the columns asked for is one failure."""
+    head, columns, rows = _head(rows, choice)
+    if not head:
+        raise Unreadable(Reason.NO_TEXT, "there are no rows in it: check that it was saved")
+    if columns is None:
         for row in head:
             if isinstance(row, Record):
-                raise _no_text_column(row, text_column)
+                raise _no_column(row, choice)
     for row in chain(head, rows):
         if isinstance(row, Record):
-            yield _document(row, name, text_column)
+            yield _document(row, name, choice)
         else:
             yield row
+
+
+class _Head(NamedTuple):
+    """The first rows, the columns found in them, and the rows after them."""
+
+    rows: list[Record | Unreadable]
+    columns: Columns | None
+    rest: Iterator[Record | Unreadable]
+
+
+def _head(rows: Iterator[Record | Unreadable], choice: Choice) -> _Head:
+    """Look for the text, and for every column the user names, in the first rows."""
+    rows = _ending_in_reason(rows)
+    head: list[Record | Unreadable] = []
+    names: dict[str, None] = {}
+    for row in islice(rows, _ROWS_TO_FIND_TEXT):
+        head.append(row)
+        if isinstance(row, Record):
+            names |= dict.fromkeys(row.fields)
+            columns = find_columns(tuple(names), choice)
+            if columns is not None and names.keys() >= set(choice.names):
+                return _Head(head, columns, rows)
+    return _Head(head, None, rows)
 
 
 def _ending_in_reason(rows: Iterator[Record | Unreadable]) -> Iterator[Record | Unreadable]:
@@ -268,22 +255,25 @@ def _ending_in_reason(rows: Iterator[Record | Unreadable]) -> Iterator[Record | 
         yield reason
 
 
-def _no_text_column(row: Record, text_column: str | None, where: str | None = None) -> Unreadable:
+def _no_column(row: Record, choice: Choice, where: str | None = None) -> Unreadable:
     names = list(row.fields)
     listed = ", ".join(names[:_MAX_NAMED_COLUMNS]) + (", ..." * (len(names) > _MAX_NAMED_COLUMNS))
-    wanted = "looks like the text" if text_column is None else f"is called {text_column!r}"
+    role, missing = next(
+        ((role, name) for role, name in choice.named if name not in names), ("text", None)
+    )
+    wanted = "looks like the text" if missing is None else f"is called {missing!r}"
     return Unreadable(
         Reason.NO_TEXT_COLUMN,
-        f"no column {wanted}; it has {listed or 'none'}: name the right one with --text-column",
+        f"no column {wanted}; it has {listed or 'none'}: name the right one with --{role}-column",
         where,
     )
 
 
-def _document(row: Record, name: str, text_column: str | None) -> Document | Unreadable:
+def _document(row: Record, name: str, choice: Choice) -> Document | Unreadable:
     fields = row.fields
-    columns = find_columns(tuple(fields), text_column)
+    columns = find_columns(tuple(fields), choice)
     if columns is None:
-        return _no_text_column(row, text_column, row.where)
+        return _no_column(row, choice, row.where)
     body = fields[columns.text]
     if body is None or (isinstance(body, str) and not re.search(r"\w", body)):
         return Unreadable(
@@ -299,9 +289,10 @@ def _document(row: Record, name: str, text_column: str | None) -> Document | Unr
         )
     title = " ".join(_field(fields, columns.title).split()) or None
     others = columns.others
-    if title and columns.title and _FLAG.fullmatch(title):  # whether it is one, not which it is
+    if title and columns.title and choice.title is None and _FLAG.fullmatch(title):
+        # Whether it is one, not which it is.
         title, others = None, (columns.title, *others)
-    text, body_start = _under_title(title, body)
+    text, body_start = under_title(title, body)
     return Document(
         id=_field(fields, columns.id) or (f"{name}#{row.number}" if row.where else name),
         text=text,

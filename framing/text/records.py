@@ -1,4 +1,4 @@
-"""Rows of .jsonl, .json, .csv, .tsv and .parquet files, one at a time.
+"""Rows of .jsonl, .json, .csv and .tsv files, one at a time.
 
 Each reader yields a `Record`, or an `Unreadable` for a row that cannot be read (the rows after it
 still are), and raises `Unreadable` where the file itself gives out.
@@ -10,27 +10,20 @@ import csv
 import io
 import json
 import re
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import Any
 
-from framing.text.bytes_in import Unreadable, chunks, read_all
+from framing.text.bytes_in import Unreadable, read_all
 from framing.text.document import Reason
 from framing.text.encodings import decode, encoding_warning, text_stream, undecoded
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
 #: The most characters one row may hold.
 MAX_ROW_CHARACTERS = 16 * 2**20
-#: The most bytes a packed Parquet file may unpack to (it is unpacked to a temporary file).
-MAX_PARQUET_BYTES = 2**30
+#: The most blank lines in a row that are passed over.
+MAX_BLANK_LINES = 1_000_000
 
 _SKIP = 1 << 20
-_PARQUET_BATCH = 64
 _DELIMITERS = ",;\t|"
 _HEADER_CHARACTERS = 1 << 16
 
@@ -52,13 +45,17 @@ def json_lines(pieces: Iterator[bytes]) -> Iterator[Record | Unreadable]:
     """Read one JSON object to a line; blank lines are passed over."""
     stream, encoding = text_stream(pieces, newline="\n")
     warnings = encoding_warning(encoding)
+    blank = 0
     for number, line in enumerate(_bounded_lines(stream), 1):
-        where = f"line {number}"
+        if line is not None and line.isspace():
+            blank = _counted(blank)
+            continue
+        where, blank = f"line {number}", 0
         if line is None:
-            yield Unreadable(Reason.TOO_LARGE, _too_long("the line"), where)
+            yield Unreadable(Reason.TOO_LARGE, too_long("the line"), where)
         elif undecoded(line):
             yield Unreadable(Reason.ENCODING, not_in(encoding), where)
-        elif line.strip():
+        else:
             try:
                 yield Record(number, where, _json_object(line), warnings)
             except Unreadable as reason:
@@ -152,11 +149,12 @@ def csv_rows(
     if header is None:
         return
     names = [name.strip() for name in header]
-    number = 0
+    number = blank = 0
     while (row := _next_row(rows, lines, encoding)) is not None:
         if row == []:
+            blank = _counted(blank)
             continue
-        number += 1
+        number, blank = number + 1, 0
         where = f"row {number} (line {lines.first})"
         if isinstance(row, Unreadable):
             yield Unreadable(row.reason, row.message, where)
@@ -204,7 +202,7 @@ class _RowLines:
             if not line.endswith("\n"):
                 _skip_line(self.stream)
             raise Unreadable(
-                Reason.TOO_LARGE, _too_long("the row") + ", and look for a quote never closed"
+                Reason.TOO_LARGE, too_long("the row") + ", and look for a quote never closed"
             )
         self.taken += len(line)
         return line
@@ -245,79 +243,6 @@ def _sniff_delimiter(header: str, likely: Callable[[str], bool]) -> str:
     return max(_DELIMITERS, key=score)
 
 
-# --- Parquet ----------------------------------------------------------------------------------
-
-
-def parquet_rows(path: Path, compression: str | None) -> Iterator[Record | Unreadable]:
-    """Read the scalar columns of a Parquet file, in small batches."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    with ExitStack() as stack:
-        source = stack.enter_context(tempfile.TemporaryFile()) if compression else str(path)
-        if not isinstance(source, str):
-            _unpack(chunks(path, compression), source)
-        try:
-            file = stack.enter_context(pq.ParquetFile(source))
-            names = [
-                field.name for field in file.schema_arrow if not pa.types.is_nested(field.type)
-            ]
-            number = 0
-            for batch in file.iter_batches(_PARQUET_BATCH, columns=names):
-                columns = [_as_bytes(column) for column in batch.columns]
-                for cells in zip(*columns, strict=True):
-                    number += 1
-                    yield _parquet_record(number, names, cells)
-        except (pa.ArrowException, OSError) as error:
-            reason = str(error).splitlines()[0].rstrip(".")
-            raise Unreadable(
-                Reason.MALFORMED, f"not sound Parquet ({reason:.120}): copy or write it again"
-            ) from None
-
-
-def _unpack(pieces: Iterator[bytes], file: IO[bytes]) -> None:
-    for piece in pieces:
-        file.write(piece)
-        if file.tell() > MAX_PARQUET_BYTES:
-            raise Unreadable(
-                Reason.TOO_LARGE,
-                f"unpacks to more than {MAX_PARQUET_BYTES // 2**20} MB: unpack it first",
-            )
-    file.seek(0)
-
-
-def _as_bytes(column: pa.Array) -> list[bytes | None]:
-    """Every value as the UTF-8 of its text, decoded later, row by row; NaN is missing."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    if pa.types.is_floating(column.type):
-        column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
-    if not pa.types.is_large_binary(column.type) and not pa.types.is_binary(column.type):
-        column = column.cast(pa.large_string())
-    values: list[bytes | None] = column.cast(pa.large_binary()).to_pylist()
-    return values
-
-
-def _parquet_record(
-    number: int, names: list[str], cells: tuple[bytes | None, ...]
-) -> Record | Unreadable:
-    where = f"row {number}"
-    if sum(len(cell) for cell in cells if cell) > MAX_ROW_CHARACTERS:
-        return Unreadable(Reason.TOO_LARGE, _too_long("the row"), where)
-    return Record(number, where, dict(zip(names, map(_decoded, cells), strict=True)))
-
-
-def _decoded(cell: bytes | None) -> str | bytes | None:
-    """A cell as text; bytes that are none stay bytes, which only the text column minds."""
-    try:
-        return cell if cell is None else cell.decode()
-    except UnicodeDecodeError:
-        return cell
-
-
 # --- shared -----------------------------------------------------------------------------------
 
 
@@ -337,7 +262,18 @@ def _skip_line(stream: io.TextIOWrapper) -> None:
         pass
 
 
-def _too_long(what: str) -> str:
+def _counted(blank: int) -> int:
+    """Count one more blank line; so many in a row are a bomb, or no file of records."""
+    if blank == MAX_BLANK_LINES:
+        raise Unreadable(
+            Reason.MALFORMED,
+            f"more than {MAX_BLANK_LINES:,} empty lines in a row: check the file",
+        )
+    return blank + 1
+
+
+def too_long(what: str) -> str:
+    """Say that a line or row is."""
     return f"{what} is longer than {MAX_ROW_CHARACTERS // 2**20} million characters: split it"
 
 

@@ -20,6 +20,8 @@ from framing.text.sentences import sentence_spans
 
 # In words: a paragraph of more is cut, the parts' aim, and the most of a sentence or part.
 _LONG, _PART, _MOST = 150, 75, 120
+# In words: the longest subheading, and the least of a paragraph that stands around one.
+_SUBHEADING, _BODY = 10, 15
 
 _BREAKS = "\r\n\v\f\x1c-\x1e\u2028\u2029"
 _LINE = re.compile(f"[^{_BREAKS}]+")
@@ -40,10 +42,46 @@ _CREDIT = re.compile(
     r"|(?:this \w+ was )?(?:originally |last )?(?:posted|written|published|updated)\b",
     re.IGNORECASE,
 )
+# What a page says in a line between paragraphs that is no heading of them.
+_FURNITURE = re.compile(
+    r"(?:advert\w*|sponsored|story contin\w*|continue|read|related|recommended|most popular"
+    r"|most read|more (?:from|on)|trending|breaking news|see|also|watch|listen|play|loading|videos?"
+    r"|gallery|photos?|images?|graphic|file|getty|reuters|courtesy|via|sign|subscribe|join|follow"
+    r"|like us|share|comments?|print|e-?mail|tweet|click|please|download|copyright|privacy|terms"
+    r"|tags?|topics|updated?|published|posted|by|editors?|edited|reporting|source|credit)\b",
+    re.IGNORECASE,
+)
+_QUESTION = re.compile(
+    r"(?:what|why|how|who|whose|when|where|which|is|are|was|will|can|could|should|does|do|did)\b"
+    r"(?!.*(?:,|\byou\b))",
+    re.IGNORECASE,
+)
+# Words to the reader right behind an article's last sentence, up to the end of the line.
+_NOTICE = re.compile(
+    rf"(?:(?<=[.!?…])[\"”’»)\]]?|[{_BREAKS}])\s{{0,9}}(?P<notice>(?:"
+    r"(?:read|see) (?:more|also|next)(?:\s?[:»>]| (?:at|on|here|about|from)\b|\Z)"
+    r"|(?:related|see also|also read|more from)\s?:"
+    r"|sign up (?:here|now|today|(?:for|to) (?:our|get|receive|the [\w ]{1,40}newsletter))\b"
+    r"|subscribe (?:here|now|today|to (?:our|the [\w ]{1,40}newsletter))\b"
+    r"|click here (?:to|for)\b"
+    r"|(?:follow|like) [@\w ]{1,40} on (?:twitter|facebook|instagram|youtube)\b"
+    r"|download (?:our|the [\w ]{1,30}) app\b"
+    r"|share this (?:article|story|post)\b"
+    r"|(?:advertisement|story continues below|continue reading)\b"
+    r")(?:\S*+\s++){0,40}+\S*+)\Z",
+    re.IGNORECASE,
+)
+# A handle, an address, a time, a row of a table, a signature, a quotation, a credit.
+_NO_HEADING = re.compile(
+    r"@|\w\.\w|/|\d:\d|\||^[—–-]|[\"”»]$|\b(?:photo|image|screen ?(?:grab|shot))\b", re.IGNORECASE
+)
+_EDGES = re.compile(r"^\W+|\W+$")
+_SITE = re.compile(r"\W?\s+[-–—|·•»⋆:]+\s+\S.{0,40}")
 _FIRST_WORD = re.compile(r"\S+")
 _SPACE = re.compile(r"\s+")
 _CLAUSE_END = re.compile(r"[,;:—–]\s+")
 _CLOSERS = "\"'”’»)]"
+_QUOTES = "\"'“‘«"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +104,12 @@ def segment(
 ) -> list[Passage]:
     """Cut a document into passages.
 
-    The title, where the text begins with it, or else a short first line that stands apart, and
-    markdown headings are headlines; lines that begin with a bullet or a number are list items;
-    the rest are paragraphs. Markers ("# ", "- ", "> ") and lines without a letter or digit ("---")
-    belong to no passage; every other visible character belongs to exactly one.
+    The title, where the text begins with it, or else a short first line that stands apart,
+    markdown headings and short lines without a stop between two paragraphs are headlines; lines
+    that begin with a bullet or a number are list items; the rest are paragraphs, and a notice to
+    the reader that is glued to one ("Read more: …") is one of its own. Markers ("# ", "- ", "> "),
+    lines without a letter or digit ("---") and the title where the next line repeats it belong to
+    no passage; every other visible character belongs to exactly one.
 
     Parameters
     ----------
@@ -160,7 +200,59 @@ def _blocks(text: str, title: str | None) -> list[_Line]:
             blocks.append(following)
     if title is None and len(blocks) > 1 and _stands_apart(text, blocks):
         blocks[0] = replace(blocks[0], kind=Kind.HEADLINE)
+    if len(blocks) > 1 and _repeats(text, *blocks[:2]):
+        del blocks[1]
+    blocks = [part for block in blocks for part in _without_notice(text, block)]
+    for i in range(1, len(blocks) - 1):
+        if _is_subheading(text, *blocks[i - 1 : i + 2]):
+            blocks[i] = replace(blocks[i], kind=Kind.HEADLINE)
     return blocks
+
+
+def _repeats(text: str, headline: _Line, following: _Line) -> bool:
+    """Does the line under the headline say it again, perhaps without the site's name?"""
+    title, again = (
+        _EDGES.sub("", " ".join(text[line.start : line.end].split()).casefold())
+        for line in (headline, following)
+    )
+    if headline.kind is not Kind.HEADLINE or len(again.split()) < 3 or not title.startswith(again):
+        return False
+    return title == again or _SITE.fullmatch(title, len(again)) is not None
+
+
+def _without_notice(text: str, block: _Line) -> Iterator[_Line]:
+    """Cut off a notice to the reader that stands behind the last sentence."""
+    found = _NOTICE.search(text, block.start, block.end)
+    if found and block.kind is Kind.PARAGRAPH and found.start("notice") > block.start:
+        cut = found.start("notice")
+        yield replace(block, end=cut)
+        yield replace(block, start=cut, gap=False)
+    else:
+        yield block
+
+
+def _is_subheading(text: str, before: _Line, line: _Line, after: _Line) -> bool:
+    """Is the line a heading inside the text: short, without a stop, alone between paragraphs?"""
+    words = text[line.start : line.end].split()
+    return (
+        line.kind is Kind.PARAGRAPH
+        and before.kind is not Kind.HEADLINE
+        and _ends_sentence(text, before)
+        and after.kind is Kind.PARAGRAPH
+        and _words(text, after.start, after.end) >= _BODY
+        and _ends_sentence(text, after)
+        and (line.gap or not after.gap)
+        and 2 <= len(words) <= _SUBHEADING
+        and _reads_as_heading(" ".join(words))
+    )
+
+
+def _reads_as_heading(line: str) -> bool:
+    if not (line[0].isupper() or line[0].isdigit() or line[0] in _QUOTES) or _FURNITURE.match(line):
+        return False
+    if line.endswith("?"):
+        return _QUESTION.match(line) is not None
+    return line.rstrip(_CLOSERS)[-1:].isalnum() and not _NO_HEADING.search(line)
 
 
 def _stands_apart(text: str, blocks: list[_Line]) -> bool:

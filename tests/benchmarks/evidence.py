@@ -60,9 +60,10 @@ def measure(
     model: Model, texts: list[str], random: np.random.Generator
 ) -> list[list[tuple[str, float]]]:
     """For each passage, each label that holds with the share of random spans that were beaten."""
-    decided = [decisions for _, decisions in model._decide(model._probabilities(texts), None)]
+    whole = model._engine.logits(texts)
+    decided = [decisions for _, decisions in model._decide(model._calibrate(whole), None)]
     targets = [[j for j, d in enumerate(row) if d is Decision.YES] for row in decided]
-    found = find_evidence(texts, targets, model._engine.logits, model._calibrate)
+    found = find_evidence(texts, whole, targets, model._engine.logits, model._calibrate)
     jobs: list[tuple[int, int, list[str]]] = []
     for i, (text, evidence) in enumerate(zip(texts, found, strict=True)):
         words = [m.span() for m in _WORD.finditer(text)]
