@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from framing.model.encoder import Encoder
-from framing.model.evidence import MAX_SPANS, WORD_BY_WORD, find_evidence, without
+from framing.model.evidence import _WORD, MAX_SPANS, WORD_BY_WORD, find_evidence, without
 from framing.model.scored import Span
 
 ENCODER = Encoder(
@@ -78,6 +78,13 @@ def test_punctuation_that_separates_is_not_part_of_a_span() -> None:
     assert shown("The river of “calm”. And a city.", HOPE) == ["“calm”"]
     assert shown('The river of "calm," said the city.', HOPE) == ['"calm']
     assert shown("The river of panic! And a city of the river.", ALARM) == ["panic!"]
+
+
+def test_titles_and_abbreviations_are_parts_of_their_words() -> None:
+    assert [m[0] for m in _WORD.finditer("The R.N.C.’s Mr. Hall, at 5.30.")] == [
+        "The", "R.N.C.’s", "Mr", "Hall", "at", "5.30",
+    ]  # fmt: skip
+    assert shown("the river and a city. The city of Mr. Bomb and a river.", ALARM) == ["Bomb"]
 
 
 @pytest.mark.parametrize("text", ["", " ", "...", "the", "!?"])

@@ -142,6 +142,11 @@ def test_a_short_line_between_two_paragraphs_is_a_subheading(line, end):
     assert passages(f"{STORM}{end}{line}{end}{DOCKER}", unit="sentence")[1] == ("headline", line)
 
 
+def test_a_notice_before_a_subheading_does_not_hide_it():
+    text = f"{STORM}\n\nRead more: Ships wait\n\nWho pays for it?\n\n{DOCKER}"
+    assert kinds(text) == ["paragraph", "paragraph", "headline", "paragraph"]
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -195,6 +200,7 @@ def test_a_line_that_does_not_stand_alone_between_paragraphs_is_no_subheading(te
         "Click here to share it.",
         "Follow Ana Keller on Twitter.",
         "Share this story!",
+        "© 2024 Varn Daily",
     ],
 )
 @pytest.mark.parametrize("glue", ["", " ", "\u00a0"])
@@ -233,6 +239,7 @@ def test_what_only_sounds_like_a_notice_stays_where_it_is(text):
 )
 def test_a_title_that_the_next_line_repeats_counts_once(title, again):
     assert texts(f"{title}\n\n{again}\n\n{STORM}") == [title, STORM]
+    assert texts(f"{title}\n\nBy Ana Keller\n\n{again}\n\n{STORM}")[1:] == ["By Ana Keller", STORM]
     found = passages(f"{title}\n\n{again}\n\n{STORM}", title=title)
     assert found == [("headline", title), ("paragraph", STORM)]
 

@@ -12,6 +12,7 @@ from stubs import CODEBOOK, StubModel
 
 from framing.cli.score import EXAMPLE
 from framing.codebook.codebook import Codebook
+from framing.model.scored import Decision, Span
 from framing.show.codebook import write_codebook
 from framing.show.plain import percent, plural, printable
 from framing.show.terminal import COLOURS, GREY, console_for, write_table
@@ -94,8 +95,34 @@ def test_overlapping_evidence_is_bracketed_once():
     scored = MODEL.score("x SHOCK y", evidence=True)
     passage = scored.passages[0]
     spans = {**passage.evidence, "commentary": passage.evidence["sensationalism"]}
-    doubled = replace(scored, passages=(replace(passage, evidence=spans),))
+    doubled = decided(scored, commentary=Decision.YES, evidence=spans)
     assert "x ‹SHOCK› y" in shown(doubled)
+    assert "commentary “SHOCK”" in shown(doubled)
+
+
+def test_evidence_comes_in_the_order_of_the_margin_with_one_span_for_what_is_unsure():
+    scored = MODEL.score("x SHOCK y “z”", evidence=True)
+    spans = (Span(0, 1, 0.5), Span(2, 7, 0.4), Span(10, 13, 0.3))
+    text = shown(
+        decided(
+            scored,
+            official_source=Decision.UNSURE,
+            sensationalism=Decision.YES,
+            evidence={"official_source": spans, "sensationalism": spans},
+        )
+    )
+    assert text.count("“x” −50 · “SHOCK” −40 · “z” −30") == 1
+    assert text.index("sensationalism “x” −50 ·") < text.index("? official_source “x” −50")
+
+
+def decided(scored, *, evidence, **decisions):
+    """The scored document of one passage with other decisions and evidence."""
+    (passage,) = scored.passages
+    predictions = tuple(
+        replace(p, decision=decisions.get(p.label, p.decision)) for p in passage.predictions
+    )
+    changed = replace(passage, predictions=predictions, evidence=evidence)
+    return replace(scored, passages=(changed,))
 
 
 def test_boilerplate_takes_one_line_and_is_listed_as_set_aside():

@@ -32,8 +32,9 @@ VISIBLE = 0.01  # and move the probability at least this far
 
 # A word with what clings to it, but without the punctuation that separates it from the next.
 _CLINGS = r"[^\s,.;:…—–]"
-_WORD = re.compile(rf"{_CLINGS}*[\w!?]{_CLINGS}*(?:[.,:](?=\w){_CLINGS}+)*")
-_BOUNDARY = re.compile(r"[,.;:…—–]|[!?][\"”’»)\]]*\s")
+_WORD = re.compile(rf"{_CLINGS}*[\w!?]{_CLINGS}*(?:[.,:](?=['’]?\w){_CLINGS}+)*")
+_TITLE = "".join(rf"(?<!\b{title})" for title in ("Mr", "Mrs", "Ms", "Dr", "Gen", "Sen", "Rep"))
+_BOUNDARY = re.compile(rf"[,;:…—–]|{_TITLE}\.|[!?][\"”’»)\]]*\s")
 _QUOTED = re.compile(r"“[^“”]+”|\"[^\"]+\"|«[^«»]+»|‘[^‘’]+’(?!\w)")
 
 

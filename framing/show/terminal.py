@@ -36,7 +36,6 @@ _NARROW = 66  # below this, labels stand under their passage, shares without bar
 _BAR = 10
 _SPANS_SHOWN = 3
 _LEAST_EFFECT = 0.02
-_UNSURE_FROM = 0.2  # what is unsure but unlikely would bury the rest; the other formats have all
 _ASIDE = 30  # in words: more than this is set aside in full view, as it may hold more than a notice
 _KINDS = {Kind.HEADLINE: "H", Kind.LIST_ITEM: "L"}
 
@@ -185,12 +184,17 @@ def _marked(passage: ScoredPassage, look: _Look) -> RenderableType:
 
 
 def _telling(passage: ScoredPassage) -> dict[str, Sequence[Span]]:
-    """The evidence worth showing: the strongest spans, and none that hardly matters."""
+    """The evidence worth showing, in the margin's order: one span where a label is unsure."""
     found = {
-        label: [span for span in spans if span.effect >= _LEAST_EFFECT][:_SPANS_SHOWN]
-        for label, spans in (passage.evidence or {}).items()
+        label: [span for span in (passage.evidence or {}).get(label, ()) if _tells(span)][:most]
+        for labels, most in ((passage.labels, _SPANS_SHOWN), (passage.unsure, 1))
+        for label in labels
     }
     return {label: spans for label, spans in found.items() if spans}
+
+
+def _tells(span: Span) -> bool:
+    return span.effect >= _LEAST_EFFECT
 
 
 def _merged(passage: ScoredPassage, spans: Iterable[Span]) -> list[tuple[int, int]]:
@@ -218,6 +222,7 @@ def _effects(
     line = look.label(label, unsure=label in passage.unsure)
     for number, span in enumerate(spans):
         words = printable(passage.text[span.start - passage.start : span.end - passage.start])
+        words = words.strip('“”"«»')
         quoted = f"“{words}” −" if look.unicode else f'"{words}" -'
         between = look.dot if number else " "
         line.append(f"{between}{quoted}{100 * span.effect:.0f}", "not bold not italic default")
@@ -225,13 +230,9 @@ def _effects(
 
 
 def _margin(passage: ScoredPassage, look: _Look, name_width: int, aside: bool) -> Text:
-    """The labels that hold and those that may well hold, each with its probability."""
+    """The labels that hold and those that are unsure, each with its probability."""
     held = [p for p in passage.predictions if p.decision is Decision.YES]
-    unsure = [
-        p
-        for p in passage.predictions
-        if p.decision is Decision.UNSURE and p.probability >= _UNSURE_FROM
-    ]
+    unsure = [p for p in passage.predictions if p.decision is Decision.UNSURE]
     if aside:
         held, unsure = [p for p in held if p.label == look.codebook.set_aside], []
     lines = [_margin_line(p, look, name_width) for p in (*held, *unsure)]
@@ -296,7 +297,7 @@ def _notes(scored: ScoredDocument, look: _Look) -> Iterator[RenderableType]:
         if label.group and label.name in shown
     }
     words = [f"{mark} {group}" for group, mark in legend.items()]
-    words += [f"? unsure, from {percent(_UNSURE_FROM)}", "H headline"]
+    words += ["? unsure", "H headline"]
     if any(p.kind is Kind.LIST_ITEM for p in scored.passages):
         words.append("L list item")
     if any(p.evidence for p in scored.passages):

@@ -46,9 +46,9 @@ _CREDIT = re.compile(
 _FURNITURE = re.compile(
     r"(?:advert\w*|sponsored|story contin\w*|continue|read|related|recommended|most popular"
     r"|most read|more (?:from|on)|trending|breaking news|see|also|watch|listen|play|loading|videos?"
-    r"|gallery|photos?|images?|graphic|file|getty|reuters|courtesy|via|sign|subscribe|join|follow"
-    r"|like us|share|comments?|print|e-?mail|tweet|click|please|download|copyright|privacy|terms"
-    r"|tags?|topics|updated?|published|posted|by|editors?|edited|reporting|source|credit)\b",
+    r"|gallery|slideshows?|dateline|photos?|images?|graphic|file|getty|reuters|courtesy|via|sign"
+    r"|subscribe|join|follow|like us|share|comments?|print|e-?mail|tweet"
+    r"|click|please|download|copyright|privacy|terms|tags?|topics|updated?|published|posted|by|editors?|edited|reporting|source|credit)\b",
     re.IGNORECASE,
 )
 _QUESTION = re.compile(
@@ -68,6 +68,7 @@ _NOTICE = re.compile(
     r"|download (?:our|the [\w ]{1,30}) app\b"
     r"|share this (?:article|story|post)\b"
     r"|(?:advertisement|story continues below|continue reading)\b"
+    r"|(?:copyright )?(?:©|\(c\)) ?\d{4}\b"
     r")(?:\S*+\s++){0,40}+\S*+)\Z",
     re.IGNORECASE,
 )
@@ -108,8 +109,8 @@ def segment(
     markdown headings and short lines without a stop between two paragraphs are headlines; lines
     that begin with a bullet or a number are list items; the rest are paragraphs, and a notice to
     the reader that is glued to one ("Read more: …") is one of its own. Markers ("# ", "- ", "> "),
-    lines without a letter or digit ("---") and the title where the next line repeats it belong to
-    no passage; every other visible character belongs to exactly one.
+    lines without a letter or digit ("---") and the title where the line below it or its byline says
+    it again belong to no passage; every other visible character belongs to exactly one.
 
     Parameters
     ----------
@@ -200,8 +201,9 @@ def _blocks(text: str, title: str | None) -> list[_Line]:
             blocks.append(following)
     if title is None and len(blocks) > 1 and _stands_apart(text, blocks):
         blocks[0] = replace(blocks[0], kind=Kind.HEADLINE)
-    if len(blocks) > 1 and _repeats(text, *blocks[:2]):
-        del blocks[1]
+    again = 2 if len(blocks) > 2 and _CREDIT.match(text, blocks[1].start) else 1
+    if len(blocks) > again and _repeats(text, blocks[0], blocks[again]):
+        del blocks[again]
     blocks = [part for block in blocks for part in _without_notice(text, block)]
     for i in range(1, len(blocks) - 1):
         if _is_subheading(text, *blocks[i - 1 : i + 2]):
@@ -237,7 +239,7 @@ def _is_subheading(text: str, before: _Line, line: _Line, after: _Line) -> bool:
     return (
         line.kind is Kind.PARAGRAPH
         and before.kind is not Kind.HEADLINE
-        and _ends_sentence(text, before)
+        and (_ends_sentence(text, before) or _FURNITURE.match(text, before.start) is not None)
         and after.kind is Kind.PARAGRAPH
         and _words(text, after.start, after.end) >= _BODY
         and _ends_sentence(text, after)
