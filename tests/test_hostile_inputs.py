@@ -68,7 +68,7 @@ def test_malformed_inputs_are_a_row_each(tmp_path):
     survives(tmp_path, clean=16, bad=len(BAD))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_hundreds_of_malformed_inputs(tmp_path):
     survives(tmp_path, clean=500, bad=420)
 

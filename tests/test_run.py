@@ -482,7 +482,7 @@ def test_plan_measures(corpus, bundle):
 # --- memory -----------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_memory_does_not_grow_with_the_corpus(tmp_path, bundle):
     """A million passages of the tiny bundle, all processes together."""
     lines = [json.dumps({"id": str(i), "text": article(i, 25)}) for i in range(500)]

@@ -157,7 +157,7 @@ def test_there_is_something_to_go_wrong(corpus, start, tmp_path):
 
 
 # every third step, or all of them
-STEPS = pytest.mark.parametrize("stride", [3, pytest.param(1, marks=pytest.mark.slow)])
+STEPS = pytest.mark.parametrize("stride", [3, pytest.param(1, marks=pytest.mark.long)])
 
 
 @STEPS
@@ -195,7 +195,7 @@ def test_short_writes_are_finished(corpus, start, tmp_path):
     assert written(out) == corpus[2]
 
 
-@pytest.mark.parametrize("trials", [15, pytest.param(300, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("trials", [15, pytest.param(300, marks=pytest.mark.long)])
 def test_death_upon_death(corpus, start, tmp_path, trials):
     """Several times in a row, also while it resumes and while it begins anew."""
     _, calls = start(tmp_path / "count")

@@ -61,7 +61,7 @@ def until_committed(out, process, shards=1):
     raise AssertionError(process.stderr.read())
 
 
-@pytest.mark.parametrize("trials", [pytest.param(9), pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("trials", [pytest.param(9), pytest.param(200, marks=pytest.mark.long)])
 def test_killed_at_random_moments(corpus, tmp_path, trials):
     draw = random.Random(trials)
     for trial in range(trials):
@@ -118,7 +118,7 @@ def test_stopped_within_five_seconds(corpus, tmp_path, sent, code):
     corpus.finish(out)
 
 
-@pytest.mark.parametrize("races", [pytest.param(2), pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("races", [pytest.param(2), pytest.param(50, marks=pytest.mark.long)])
 def test_of_several_on_one_folder_one_proceeds(corpus, tmp_path, races):
     for race in range(races):
         out = tmp_path / str(race)

@@ -132,7 +132,8 @@ def row(
 
 
 def sample(table: pd.DataFrame, n: int) -> pd.DataFrame:
-    """At most `n` rows, drawn at random."""
+    """At most `n` rows that hold a text, drawn at random."""
+    table = table[table.text.map(lambda text: isinstance(text, str) and bool(text.strip()))]
     return table.sample(min(n, len(table)), random_state=0).reset_index(drop=True)
 
 
