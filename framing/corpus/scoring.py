@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import partial
 
-from framing import __version__
 from framing.corpus.inputs import resolve
 from framing.corpus.shard import Shard
 from framing.corpus.tables import NAMES, Rows, Tables, schema
@@ -78,14 +77,7 @@ class Scoring:
 
 def provenance(model: Model | Bundle, options: RunOptions) -> Provenance:
     """What made the tables of a run."""
-    return Provenance(
-        framing=__version__,
-        bundle=model.name,
-        bundle_fingerprint=model.fingerprint,
-        codebook=model.codebook.name,
-        codebook_fingerprint=model.codebook.fingerprint,
-        options=asdict(options),
-    )
+    return Provenance.of(model, asdict(options))
 
 
 def score_shard(

@@ -10,7 +10,6 @@ from typing import Literal, Protocol, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from framing import __version__
 from framing.codebook.codebook import Codebook
 from framing.model.bundle import Bundle, BundleError, find_bundle, open_bundle
 from framing.model.calibration import Decisions
@@ -195,7 +194,7 @@ class Model:
                 profile=_profile(passages, self.codebook),
                 read_share=reading.share,
                 warnings=reading.warnings(self.language),
-                provenance=self._provenance(options),
+                provenance=Provenance.of(self, asdict(options)),
             )
 
     def _decide(
@@ -223,16 +222,6 @@ class Model:
         ]
         found = find_evidence(clean, logits, targets, self._engine.logits, self._calibrate)
         return [{self.labels[j]: spans for j, spans in each.items()} for each in found]
-
-    def _provenance(self, options: _Options) -> Provenance:
-        return Provenance(
-            framing=__version__,
-            bundle=self.name,
-            bundle_fingerprint=self.fingerprint,
-            codebook=self.codebook.name,
-            codebook_fingerprint=self.codebook.fingerprint,
-            options=asdict(options),
-        )
 
 
 @dataclass(frozen=True, slots=True)

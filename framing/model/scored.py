@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from framing import __version__
 from framing.text.document import Document, Kind
+
+if TYPE_CHECKING:
+    from framing.codebook.codebook import Codebook
 
 
 class Decision(StrEnum):
@@ -134,6 +138,22 @@ class Profile:
         }
 
 
+class Labeller(Protocol):
+    """A model, or the bundle it comes from."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def fingerprint(self) -> str:
+        """What it does (SHA-256)."""
+
+    @property
+    def codebook(self) -> Codebook:
+        """What its labels mean."""
+
+
 @dataclass(frozen=True, slots=True)
 class Provenance:
     """What made a result: enough to make the same bytes again."""
@@ -144,6 +164,18 @@ class Provenance:
     codebook: str
     codebook_fingerprint: str
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, made_by: Labeller, options: Mapping[str, Any]) -> Provenance:
+        """What a model or its bundle makes with these options, by this version of framing."""
+        return cls(
+            framing=__version__,
+            bundle=made_by.name,
+            bundle_fingerprint=made_by.fingerprint,
+            codebook=made_by.codebook.name,
+            codebook_fingerprint=made_by.codebook.fingerprint,
+            options=options,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-ready data."""

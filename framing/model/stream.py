@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from framing import __version__
 from framing.model.classifier import Model, Unit
 from framing.model.scored import Provenance, ScoredDocument
 from framing.text.document import Document, Failure, Reason
@@ -46,14 +45,7 @@ class Options:
 
 def provenance(model: Model, options: Options) -> Provenance:
     """What makes the results of :func:`score_files`."""
-    return Provenance(
-        framing=__version__,
-        bundle=model.name,
-        bundle_fingerprint=model.fingerprint,
-        codebook=model.codebook.name,
-        codebook_fingerprint=model.codebook.fingerprint,
-        options=asdict(options),
-    )
+    return Provenance.of(model, asdict(options))
 
 
 def score_files(
