@@ -41,6 +41,31 @@ REPEATS = 500
 Row = dict[str, Any]
 
 
+class Once:
+    """A model that computes each text once: folds and label pairs ask for the same ones."""
+
+    def __init__(self, model: Model) -> None:
+        self.labels, self.thresholds = model.labels, model.thresholds
+        self.name, self.fingerprint = model.name, model.fingerprint
+        self._model = model
+        self._known: dict[str, dict[str, np.ndarray]] = {"predict_proba": {}, "embed": {}}
+
+    def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
+        """As of the model."""
+        return self._once("predict_proba", texts)
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        """As of the model."""
+        return self._once("embed", texts)
+
+    def _once(self, what: str, texts: Sequence[str]) -> np.ndarray:
+        known = self._known[what]
+        new = [text for text in dict.fromkeys(texts) if text not in known]
+        if new:
+            known.update(zip(new, getattr(self._model, what)(new), strict=True))
+        return np.array([known[text] for text in texts])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
@@ -50,7 +75,7 @@ def main() -> None:
     parser.add_argument("--record", action="store_true", help="in the bundle and its card")
     options = parser.parse_args()
     started = time.monotonic()
-    model = load(options.model)
+    model = Once(load(options.model))
     used = set(pd.read_parquet(options.core).document) if options.core else set()
     rows: list[Row] = []
     for measure in (
@@ -137,9 +162,7 @@ def sample(table: pd.DataFrame, n: int) -> pd.DataFrame:
     return table.sample(min(n, len(table)), random_state=0).reset_index(drop=True)
 
 
-def held(
-    model: Model, texts: Sequence[str], labels: Sequence[str]
-) -> tuple[np.ndarray, np.ndarray]:
+def held(model: Once, texts: Sequence[str], labels: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Whether any of `labels` holds, and the highest of their probabilities."""
     p = model.predict_proba(list(texts))
     columns = [model.labels.index(label) for label in labels]
@@ -147,7 +170,7 @@ def held(
     return (p[:, columns] >= thresholds).any(1), p[:, columns].max(1)
 
 
-def parallel(model: Model, folder: Path, n: int, used: set[str]) -> list[Row]:
+def parallel(model: Once, folder: Path, n: int, used: set[str]) -> list[Row]:
     """The events of our own corpus that no model was trained on, all labels."""
     kept = [t for t in tellings() if held_out(t.event)]
     rng = np.random.default_rng(0)
@@ -170,7 +193,7 @@ def macro_labels(y: np.ndarray, yes: np.ndarray) -> float:
     return float(f1_score(y, yes, average="macro", zero_division=0))
 
 
-def babe(model: Model, folder: Path, n: int, used: set[str]) -> list[Row]:
+def babe(model: Once, folder: Path, n: int, used: set[str]) -> list[Row]:
     d = pd.read_parquet(folder / "babe" / "data.parquet")
     d = d[(d.set == "SG2") & d.label.isin(["Biased", "Non-biased"])].drop_duplicates("text")
     d = sample(d, n)
@@ -213,7 +236,7 @@ def babe(model: Model, folder: Path, n: int, used: set[str]) -> list[Row]:
     return rows
 
 
-def checkthat(model: Model, folder: Path, n: int, used: set[str]) -> list[Row]:
+def checkthat(model: Once, folder: Path, n: int, used: set[str]) -> list[Row]:
     d = pd.read_parquet(folder / "checkthat2025_subjectivity" / "en.parquet")
     train, test = d[d.split == "train"], d[d.split == "dev_test"]
     y = (test.label == "SUBJ").to_numpy()
@@ -249,7 +272,7 @@ def checkthat(model: Model, folder: Path, n: int, used: set[str]) -> list[Row]:
     return rows
 
 
-def newsdiscourse(model: Model, folder: Path, n: int, used: set[str]) -> list[Row]:
+def newsdiscourse(model: Once, folder: Path, n: int, used: set[str]) -> list[Row]:
     d = pd.read_parquet(folder / "newsdiscourse_sentences" / "data.parquet")
     d = d[(d.split == "test") & ~("newsdiscourse/nd_" + d.doc_id).isin(used)]
     d = sample(d, n)
@@ -277,7 +300,7 @@ def newsdiscourse(model: Model, folder: Path, n: int, used: set[str]) -> list[Ro
     return rows
 
 
-def clickbait(model: Model, folder: Path, n: int, used: set[str]) -> list[Row]:
+def clickbait(model: Once, folder: Path, n: int, used: set[str]) -> list[Row]:
     d = pd.read_parquet(folder / "clickbait_chakraborty2016" / "data.parquet")
     d = sample(d[~("clickbait_chakraborty2016/" + d.id).isin(used)], n)
     y = (d.label == "clickbait").to_numpy()
@@ -306,7 +329,7 @@ def clickbait(model: Model, folder: Path, n: int, used: set[str]) -> list[Row]:
     ]
 
 
-def anonymous(model: Model, folder: Path, n: int, used: set[str]) -> list[Row]:
+def anonymous(model: Once, folder: Path, n: int, used: set[str]) -> list[Row]:
     d = sample(pd.read_parquet(folder / "anonymous_sources" / "data.parquet"), n)
     yes, _ = held(model, d.text, ["anonymous_source"])
     return [
@@ -322,7 +345,7 @@ def anonymous(model: Model, folder: Path, n: int, used: set[str]) -> list[Row]:
     ]
 
 
-def polnear(model: Model, folder: Path, n: int, used: set[str]) -> list[Row]:
+def polnear(model: Once, folder: Path, n: int, used: set[str]) -> list[Row]:
     d = pd.read_parquet(folder / "polnear" / "sentences.parquet")
     d = sample(d[d.split == "test"], n)
     yes, _ = held(model, d.text, VOICES)
@@ -355,7 +378,7 @@ def polnear(model: Model, folder: Path, n: int, used: set[str]) -> list[Row]:
     return rows
 
 
-def basil(model: Model, folder: Path, n: int, used: set[str]) -> list[Row]:
+def basil(model: Once, folder: Path, n: int, used: set[str]) -> list[Row]:
     d = sample(pd.read_parquet(folder / "basil" / "data.parquet"), n)
     y = d.labels.map(lambda x: "lexical_bias" in str(x)).to_numpy()
     yes, _ = held(model, d.text, ["loaded_language"])
@@ -383,7 +406,7 @@ def basil(model: Model, folder: Path, n: int, used: set[str]) -> list[Row]:
     ]
 
 
-def ptc(model: Model, folder: Path, n: int, used: set[str]) -> list[Row]:
+def ptc(model: Once, folder: Path, n: int, used: set[str]) -> list[Row]:
     d = pd.read_parquet(folder / "ptc_semeval2020" / "sentences.parquet")
     d = d[d.text.str.strip() != ""]
     d["y"] = d.is_propaganda.astype(str) == "True"
@@ -407,7 +430,7 @@ def ptc(model: Model, folder: Path, n: int, used: set[str]) -> list[Row]:
     ]
 
 
-def semeval(model: Model, folder: Path, n: int, used: set[str]) -> list[Row]:
+def semeval(model: Once, folder: Path, n: int, used: set[str]) -> list[Row]:
     d = pd.read_parquet(folder / "semeval2023_task3" / "subtask3_paragraphs.parquet")
     d = d[d.text.str.strip() != ""]
     sets = d.labels.map(lambda x: set(re.findall(r"[\w-]+", str(x))))
