@@ -237,7 +237,8 @@ def _changed(field):
 )
 def test_another_option_is_refused_by_name(copy_of, corpus, bundle, field):
     was = written(copy_of)
-    with pytest.raises(RunRefused, match=rf"another options\.{field}: .* then, .* now.*--restart"):
+    words = rf"another options\.{field} \(--.*\): .* then, .* now.*--restart"
+    with pytest.raises(RunRefused, match=words):
         run([str(corpus)], copy_of, model=bundle, options=_changed(field))
     assert written(copy_of) == was
 
@@ -440,7 +441,9 @@ def test_plain_lines_come_every_ten_seconds():
     for second in range(25):
         now[0] = float(second)
         running.state(STATE)
-    assert out.getvalue().splitlines() == 3 * [
+    first, *rest = out.getvalue().splitlines()
+    assert first == "going on: 100 documents were done before"
+    assert rest == 3 * [
         "300 of about 1,000 documents, 4,000 passages, 10 errors; 10.0 documents/s, "
         "150 passages/s; 70 s left"
     ]
@@ -451,7 +454,8 @@ def test_a_terminal_has_one_line_that_goes_away():
     running = Running(out)
     running.state(STATE)
     running.clear()
-    assert out.getvalue().startswith("\r\x1b[K[#######.................] 300 of about 1,000")
+    _, drawn = out.getvalue().split("\n")
+    assert drawn.startswith("\r\x1b[K[#######.................] 300 of about 1,000")
     assert out.getvalue().endswith("\r\x1b[K")
 
 
@@ -477,6 +481,24 @@ def test_plan_measures(corpus, bundle):
     planned = plan([str(corpus)], model=bundle, options=OPTIONS)
     assert planned.overview.documents == 62
     assert planned.seconds > 0
+
+
+def test_columns_that_no_table_has_are_refused_at_once(tmp_path, bundle):
+    (tmp_path / "in.csv").write_text("id,body\n1,The port was closed on Monday.\n")
+    options = RunOptions(columns=Choice(text="nope"))
+    with pytest.raises(RunRefused, match=r"text from 'nope'.*in\.csv"):
+        run([str(tmp_path / "in.csv")], tmp_path / "out", model=bundle, options=options)
+    done = run([str(tmp_path / "in.csv")], tmp_path / "out", model=bundle)
+    assert done.counts.scored == 1
+
+
+def test_the_summary_counts_the_reasons(tmp_path, bundle):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.txt").write_text("The port was closed on Monday, the ministry said.")
+    (tmp_path / "in" / "b.txt").write_text("")
+    (tmp_path / "in" / "c.txt").write_bytes(bytes(range(256)) * 9)
+    done = run([str(tmp_path / "in")], tmp_path / "out", model=bundle)
+    assert done.reasons == {"empty": 1, "binary": 1}
 
 
 # --- memory -----------------------------------------------------------------------------------

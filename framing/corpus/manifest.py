@@ -240,9 +240,22 @@ def check_pins(out: Path, old: Mapping[str, Any], new: Mapping[str, Any], source
         if field.startswith("sources."):
             field, a, b = _changed_source(out, sources) or (field, a, b)
         raise RunRefused(
-            f"{out} was begun with another {field}: {_short(a)} then, {_short(b)} now; "
+            f"{out} was begun with another {_told(field)}: {_short(a)} then, {_short(b)} now; "
             "put that back, name another folder after -o, or begin anew with --restart"
         )
+
+
+_OPTIONS = {"options.documents": "--shard-documents", "part": "--shard", "bundle.name": "--model"}
+
+
+def _told(field: str) -> str:
+    """The field, and the option that sets it."""
+    option = _OPTIONS.get(field.split("[")[0])
+    if option is None and field.startswith("options.columns."):
+        option = f"--{field.rpartition('.')[2]}-column"
+    elif option is None and field.startswith("options."):
+        option = "--" + field.removeprefix("options.").replace("_", "-")
+    return f"{field} ({option})" if option else field
 
 
 def _changed_source(out: Path, sources: bytes) -> tuple[str, Any, Any] | None:

@@ -12,9 +12,10 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,6 +29,7 @@ from framing.corpus.survey import Overview, overview
 from framing.corpus.tables import SCHEMA, Counts
 from framing.corpus.work import Done, Pool
 from framing.model.bundle import Bundle, find_bundle, open_bundle
+from framing.text.columns import Choice
 
 Part = tuple[int, int]
 Tell = Callable[[Counts], None]
@@ -101,7 +103,7 @@ class Summary:
     """What a run did: ``rows_in == scored + copies + errors``, or it would not have ended.
 
     `counts` are of the whole run, `before` those that earlier sessions had done, `seconds` of
-    this one.
+    this one, `reasons` how many errors there are of each reason.
     """
 
     out: Path
@@ -110,6 +112,7 @@ class Summary:
     before: Counts
     shards: int
     seconds: float
+    reasons: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +195,10 @@ def run(
         listed = _listed(sources)
         pins = _pins(bundle, options, part, sources, listed)
         old = None if restart else manifest.read_pins(out)
+        seen = None
         if old is None:
+            seen = overview(sources, options.columns)
+            _check_columns(options.columns, seen)
             manifest.start(out, pins, listed)
         else:
             manifest.check_pins(out, old, pins, listed)
@@ -219,7 +225,8 @@ def run(
             manifest.complete(out, progress)
     counts = progress.counts
     seconds = time.monotonic() - began
-    return Summary(out, counts.documents, counts, before.counts, progress.shards, seconds)
+    reasons = _reasons(out) if counts.errors else {}
+    return Summary(out, counts.documents, counts, before.counts, progress.shards, seconds, reasons)
 
 
 def plan(
@@ -241,23 +248,27 @@ def plan(
     found = find_sources(inputs)
     seen = overview(found.sources, options.columns)
     feed = Feed(found.sources, options.columns, documents=_PLAN_DOCUMENTS)
-    counts, seconds = _NONE, 0.0
+    total, first = _NONE, _NONE
     with Pool(Scoring(model, bundle.fingerprint, options), feed, workers) as pool:
-        began = time.monotonic()
+        began = last = since = time.monotonic()
         for done in pool.results():
             if done is not None:
-                counts += done.result.counts
-            seconds = time.monotonic() - began
-            if counts.documents and seconds > _PLAN_SECONDS:
+                last = time.monotonic()
+                total += done.result.counts
+                if not first.documents:  # from here on the workers are at work
+                    first, since = total, last
+            if total.documents and time.monotonic() - began > _PLAN_SECONDS:
                 break
+    if total.documents == first.documents:  # all in one shard: the start is part of it
+        first, since = _NONE, began
     size = sum(source.size for source in found.sources)
     return Plan(
         len(found.sources),
         size,
         found.hidden,
         seen,
-        _rate(counts.documents, seconds),
-        _rate(counts.passages, seconds),
+        _rate(total.documents - first.documents, last - since),
+        _rate(total.passages - first.passages, last - since),
     )
 
 
@@ -331,6 +342,26 @@ def _check_apart(inputs: Sequence[str], out: Path) -> None:
     for given in inputs:
         if out.resolve().is_relative_to(Path(given).resolve()):
             raise RunRefused(f"{out} lies in the input {given}: name a folder elsewhere after -o")
+
+
+def _check_columns(named: Choice, seen: Overview) -> None:
+    """Refuse columns that no table of the input has: a slip of the pen, before hours go by."""
+    wanted = [f"{role} from {name!r}" for role, name in asdict(named).items() if name is not None]
+    if wanted and seen.shapes and not any(shape.columns for shape in seen.shapes):
+        raise RunRefused(
+            f"no table of the input can be read with {', '.join(wanted)}: name columns that "
+            f"{seen.shapes[0].example} has, or none"
+        )
+
+
+def _reasons(out: Path) -> dict[str, int]:
+    """How many errors there are of each reason, the most frequent first."""
+    import pyarrow.parquet as pq
+
+    found: Counter[str] = Counter()
+    for path in sorted((out / "errors").glob("*.parquet")):
+        found.update(pq.read_table(path, columns=["reason"])["reason"].to_pylist())
+    return dict(found.most_common())
 
 
 @contextmanager

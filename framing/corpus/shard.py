@@ -13,6 +13,9 @@ Key = tuple[int, int]
 FirstOf = Callable[[int, int], Key | None]
 
 
+_FIRST_DOCUMENTS = 16  # in the first shard; twice as many in each that follows
+
+
 @dataclass(frozen=True, slots=True)
 class Shard:
     """Documents in a row.
@@ -52,16 +55,17 @@ def cut(
     size: int = 4 << 20,
     first_of: FirstOf | None = None,
 ) -> Iterator[Shard]:
-    """Cut a stream of items into shards.
+    """Cut a stream of items into shards, the first ones small, so that much is committed soon.
 
-    Where a shard ends depends on nothing before it: cutting again from a shard's `next` on gives
-    the same shards, whoever cuts.
+    Where a shard ends depends on its number and on nothing before it: cutting again from a
+    shard's `next` on gives the same shards, whoever cuts.
     """
     held: list[Item] = []
     weight = 0
     for item in items:
         more = _weight(item)
-        if held and (len(held) == documents or weight + more > size):
+        most = min(documents, _FIRST_DOCUMENTS << min(number, 16))
+        if held and (len(held) == most or weight + more > size):
             yield _shard(number, held, sources, (item.source, item.position), first_of)
             number, held, weight = number + 1, [], 0
         held.append(item)

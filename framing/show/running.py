@@ -54,6 +54,9 @@ class Running:
         """Show how it stands, unless that was shown a moment ago."""
         if state.phase != self._phase:
             self._phase, self._next = state.phase, 0.0
+            if state.phase == "scoring" and state.before.documents and not self._as_json:
+                done = plural(state.before.documents, "document")
+                self._line(f"going on: {done} were done before")
         elif self._clock() < self._next:
             return
         self._next = self._clock() + self._pause
@@ -158,6 +161,8 @@ def _stands(state: State) -> str:
     of = "" if state.expected is None else f" of {_expected(state.expected, state.exact)}"
     if state.phase == "copies":
         return f"{_PHASES['copies']}: {counts.documents:,}{of}{_left(state)}"
+    if counts.documents == state.before.documents:
+        return f"{counts.documents:,}{of} so far; the first shard is being scored"
     copies = f", {plural(counts.copies, 'copy')}".replace("copys", "copies")
     return (
         f"{counts.documents:,}{of}, {plural(counts.passages, 'passage')}"
@@ -188,7 +193,10 @@ def _summary_lines(summary: Summary) -> list[str]:
         f"{passages / seconds:,.0f} passages/s"
     )
     if counts.errors:
-        lines.append(f"why documents could not be scored: {summary.out / 'errors'}")
+        why = ", ".join(f"{count:,} {reason}" for reason, count in summary.reasons.items())
+        lines.append(
+            f"errors: {why}; a row each: framing export {summary.out} -o errors.csv --table errors"
+        )
     return lines
 
 
