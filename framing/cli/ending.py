@@ -31,8 +31,8 @@ EXIT_CODES = """
 Exit codes
 
 - 0 done
-- 1 finished, but some documents could not be scored (one line each on stderr), or an audit
-  missed a limit
+- 1 finished, but some documents could not be scored (one line each on stderr; of a run,
+  a row each in its errors), or an audit missed a limit
 - 2 wrong use: an option, a file that is not there, a codebook with errors
 - 3 a model bundle was refused
 - 4 the machine failed: disk full, out of memory

@@ -128,7 +128,9 @@ def run(
     shard_documents: Annotated[
         int,
         typer.Option(
-            min=1, metavar="N", help="Documents that are committed together, a file of each table."
+            min=1,
+            metavar="N",
+            help="At most so many documents are committed together, a file of each table.",
         ),
     ] = 256,
     restart: Annotated[

@@ -71,7 +71,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("-m", "--model", default="core-en")
     parser.add_argument("--core", type=Path)
-    parser.add_argument("-n", type=int, default=4000, help="at most so many texts of a set")
+    parser.add_argument("-n", type=int, default=2000, help="at most so many texts of a set")
     parser.add_argument("--record", action="store_true", help="in the bundle and its card")
     options = parser.parse_args()
     started = time.monotonic()
