@@ -1,7 +1,7 @@
 """Training, whole: a tiny real transformer learns, is exported, calibrated, bundled, resumed."""
 
 import json
-from pathlib import Path
+import shutil
 
 import numpy as np
 import pytest
@@ -14,11 +14,12 @@ from transformers import BertConfig, BertModel, BertTokenizerFast
 import framing
 from framing.codebook.codebook import Codebook
 from framing.codebook.coded import Coded
+from framing.model.bundle import open_bundle, rewrite_manifest
 from framing.train.examples import training_examples
-from framing.train.export import export_onnx, round_weights
 from framing.train.finetune import Net, finetune, masked_loss
 from framing.train.pipeline import train
-from framing.train.recipe import Recipe
+from framing.train.recipe import Recipe, TrainingError
+from framing.train.start import start_from
 
 pytestmark = pytest.mark.train
 
@@ -122,10 +123,10 @@ def test_a_resumed_run_writes_the_same_weights(coded, encoder, bundle, tmp_path)
 
 def test_another_recipe_does_not_go_on_from_the_checkpoint(coded, encoder, tmp_path):
     examples = training_examples(coded)
-    finetune(examples, encoder, RECIPE, tmp_path)
+    finetune(examples, start_from(encoder), RECIPE, tmp_path)
     epochs = []
     other = Recipe(epochs=1, learning_rate=1e-3, batch_size=16, max_tokens=32)
-    finetune(examples, encoder, other, tmp_path, lambda p: epochs.append(p.epoch))
+    finetune(examples, start_from(encoder), other, tmp_path, lambda p: epochs.append(p.epoch))
     assert min(epochs) == 0
 
 
@@ -149,38 +150,37 @@ def test_missing_is_not_negative():
     assert logits.grad[0, 1] == 0
 
 
-def test_the_export_computes_what_the_rounded_network_computes(encoder, tmp_path):
-    net = Net(encoder, 2, 0.1)
-    round_weights(net)
-    assert export_onnx(net, tmp_path / "model.onnx") < 1e-5
+def test_training_goes_on_from_a_bundle(coded, encoder, bundle, tmp_path):
+    start = start_from(str(bundle))
+    texts = list(coded.texts[:20])
+    net = Net(start, CODEBOOK.names, 0.1).eval()
+    ids = [e.ids for e in start.tokenizer.encode_batch(texts)]
+    with torch.no_grad():
+        logits, _ = net(torch.tensor(ids), torch.tensor(ids) != 0)
+    probabilities = open_bundle(bundle).decisions.calibrate(logits.numpy())
+    np.testing.assert_allclose(probabilities, framing.load(bundle).predict_proba(texts), atol=0.03)
+
+    once = Recipe(epochs=1, learning_rate=1e-3, batch_size=16, max_tokens=32, average=0.9)
+    again = train(coded, CODEBOOK, tmp_path / "on", encoder=str(bundle), recipe=once)
+    assert again.record["started_from"].startswith("weather (")
+    chained = start_from(str(again.folder))
+    assert chained.head[0] == CODEBOOK.names
 
 
-def test_weights_are_stored_in_int8(tmp_path):
-    import onnx
-    from onnx import numpy_helper
+def test_another_codebook_gets_a_new_head(bundle):
+    start = start_from(str(bundle))
+    torch.manual_seed(0)
+    net = Net(start, ("rain", "snow"), 0.1)
+    assert not torch.equal(net.head.weight, start.head[1]["weight"])
 
-    from framing.train.export import store_int8
 
-    torch.manual_seed(1)
-    weights = torch.randn(384, 384)
-    weights = (weights / weights.abs().amax(0) * 127).round() / 127 * weights.abs().amax(0)
-    graph = onnx.helper.make_graph(
-        [onnx.helper.make_node("MatMul", ["x", "w"], ["y"])],
-        "g",
-        [onnx.helper.make_tensor_value_info("x", 1, [None, 384])],
-        [onnx.helper.make_tensor_value_info("y", 1, [None, 384])],
-        [numpy_helper.from_array(weights.numpy(), "w")],
-    )
-    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)])
-    model.ir_version = 10
-    path = Path(tmp_path / "m.onnx")
-    path.write_bytes(store_int8(model).SerializeToString())
-    assert path.stat().st_size < 384 * 384 * 1.1
-    import onnxruntime
-
-    x = np.random.default_rng(0).normal(size=(4, 384)).astype(np.float32)
-    (y,) = onnxruntime.InferenceSession(str(path)).run(None, {"x": x})
-    assert np.allclose(y, x @ weights.numpy(), atol=1e-4)
+def test_a_bundle_without_architecture_cannot_be_trained_on(bundle, tmp_path):
+    copy = tmp_path / "weather"
+    shutil.copytree(bundle, copy)
+    (copy / "training.json").unlink()
+    rewrite_manifest(copy)
+    with pytest.raises(TrainingError, match=r"cannot be trained on: its training.json tells no"):
+        start_from(str(copy))
 
 
 def test_the_baseline_trains_through_the_same_function(coded, tmp_path):

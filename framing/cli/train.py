@@ -36,8 +36,8 @@ def train(
         str,
         typer.Option(
             metavar="NAME|FOLDER",
-            help="A pre-trained encoder: a folder, a hub id (downloaded), or tfidf for the linear "
-            "baseline, which trains in seconds.",
+            help="A pre-trained encoder: a folder, a hub id (downloaded), a bundle to go on from "
+            "(core-en), or tfidf for the linear baseline, which trains in seconds.",
         ),
     ] = DEFAULT_ENCODER,
     parallel: Annotated[

@@ -1,10 +1,9 @@
-"""A fine-tuned network to an ONNX file: int8 weights in store, float32 arithmetic in use.
+"""A fine-tuned network to an ONNX file: int8 weights, stored and multiplied as such.
 
-Weights are rounded per output channel to 255 symmetric steps (Jacob et al. 2018) in torch first,
-so that the torch network and the ONNX graph hold the same numbers and can be compared. The graph
-multiplies them back with plain Cast and Mul nodes that the runtime folds at load: arithmetic stays
-float32, and a passage's probability does not depend on its batch-mates as it would with
-activations quantised per batch.
+Weights are rounded per output channel to symmetric int8 steps (Jacob et al. 2018) in torch first,
+so that the torch network and the ONNX graph hold the same numbers and can be compared. That graph
+multiplies the steps back with plain Cast and Mul nodes: its arithmetic is float32. `int8.py` then
+turns its large products into integer ones.
 """
 
 from __future__ import annotations
@@ -12,19 +11,21 @@ from __future__ import annotations
 import logging
 import warnings
 from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 import torch
 from onnx import helper, numpy_helper
 from torch import nn
 
 from framing.train.finetune import Net
+from framing.train.int8 import Floats, Steps, safe_steps
 
 OPSET = 20
-_STORED_FROM = 65_536  # elements; smaller tensors are not worth a scale
+_STORED_FROM = 1024  # elements; smaller tensors are not worth a scale
 _TAKES_4D_MASK = {"bert", "roberta", "xlm-roberta", "electra", "mpnet"}
 
 
@@ -45,16 +46,43 @@ class _Graph(nn.Module):
         return self.net.head(pooled), pooled
 
 
+@dataclass(frozen=True, slots=True)
+class Rounded:
+    """A weight in int8: (inputs, outputs) of a product with scale (1, outputs), or rows to look up.
+
+    `name` is the torch parameter's; the product of `steps` and `scale` is its exact value (of a
+    linear layer, transposed).
+    """
+
+    name: str
+    steps: Steps
+    scale: Floats
+
+
 @torch.no_grad()
-def round_weights(net: Net) -> None:
-    """Round every large matrix of `net` in place to int8 steps per row (output channel)."""
-    for parameter in net.parameters():
-        if parameter.ndim == 2 and parameter.numel() >= _STORED_FROM:
-            scale = parameter.abs().amax(1, keepdim=True).clamp(min=1e-12) / 127
-            parameter.copy_((parameter / scale).round() * scale)
+def round_weights(net: Net) -> list[Rounded]:
+    """Round the encoder's matrices in place to int8 steps per output channel or row."""
+    rounded = []
+    for name, module in net.encoder.named_modules():
+        weight = getattr(module, "weight", None)
+        if not isinstance(weight, nn.Parameter) or weight.ndim != 2:
+            continue
+        if weight.numel() < _STORED_FROM:
+            continue
+        values = weight.numpy(force=True)
+        if isinstance(module, nn.Linear):
+            steps, scale = safe_steps(values.T)
+            weight.copy_(torch.from_numpy((steps * scale).T))
+        else:
+            scale = np.maximum(np.abs(values).max(1, keepdims=True) / np.float32(127), 1e-12)
+            scale = scale.astype(np.float32)
+            steps = np.rint(values / scale).astype(np.int8)
+            weight.copy_(torch.from_numpy(steps * scale))
+        rounded.append(Rounded(f"net.encoder.{name}.weight", steps, scale))
+    return rounded
 
 
-def export_onnx(net: Net, path: Path) -> float:
+def export_onnx(net: Net, rounded: Sequence[Rounded], path: Path) -> float:
     """Write `net`, its weights rounded by `round_weights`, to `path`.
 
     Returns
@@ -85,39 +113,42 @@ def export_onnx(net: Net, path: Path) -> float:
             verbose=False,
         )
     assert program is not None
-    model = store_int8(program.model_proto)
+    model = store_int8(program.model_proto, rounded)
     onnx.checker.check_model(model)
     path.write_bytes(model.SerializeToString(deterministic=True))
     return _largest_difference(graph, path)
 
 
-def store_int8(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Hold large matrices as int8 and a scale per output channel, multiplied back in the graph."""
+def store_int8(model: onnx.ModelProto, rounded: Sequence[Rounded]) -> onnx.ModelProto:
+    """Hold rounded weights as steps and scale under their torch names, multiplied in the graph.
+
+    The tracer renames and transposes what it exports; a weight is known by its values.
+    """
     graph = model.graph
+    known = {(one.steps * one.scale).tobytes(): one for one in rounded}
     uses: dict[str, list[tuple[onnx.NodeProto, int]]] = defaultdict(list)
     for node in graph.node:
         for place, name in enumerate(node.input):
             uses[name].append((node, place))
     before: list[onnx.NodeProto] = []
     for tensor in list(graph.initializer):
-        if tensor.data_type != onnx.TensorProto.FLOAT or len(tensor.dims) != 2:
+        one = known.pop(numpy_helper.to_array(tensor).tobytes(), None)
+        if one is None:
             continue
-        if int(np.prod(tensor.dims)) < _STORED_FROM:
-            continue
-        looked_up = all(n.op_type == "Gather" and place == 0 for n, place in uses[tensor.name])
-        steps, scale = _steps(numpy_helper.to_array(tensor), axis=1 if looked_up else 0)
-        name = tensor.name
+        name = one.name
         graph.initializer.remove(tensor)
-        graph.initializer.append(numpy_helper.from_array(steps, f"{name}.int8"))
-        graph.initializer.append(numpy_helper.from_array(scale, f"{name}.scale"))
-        if looked_up:
-            for node, _ in uses[name]:
+        graph.initializer.append(numpy_helper.from_array(one.steps, f"{name}.int8"))
+        graph.initializer.append(numpy_helper.from_array(one.scale, f"{name}.scale"))
+        if all(n.op_type == "Gather" and place == 0 for n, place in uses[tensor.name]):
+            for node, _ in uses[tensor.name]:
                 _multiply_after_lookup(graph, node, name)
-        else:
-            before += [
-                helper.make_node("Cast", [f"{name}.int8"], [f"{name}.cast"], to=1),
-                helper.make_node("Mul", [f"{name}.cast", f"{name}.scale"], [name]),
-            ]
+            continue
+        for node, place in uses[tensor.name]:
+            node.input[place] = name
+        before += [
+            helper.make_node("Cast", [f"{name}.int8"], [f"{name}.cast"], to=1),
+            helper.make_node("Mul", [f"{name}.cast", f"{name}.scale"], [name]),
+        ]
     nodes = [*before, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)
@@ -127,14 +158,6 @@ def store_int8(model: onnx.ModelProto) -> onnx.ModelProto:
         del node.metadata_props[:]
         node.doc_string = ""
     return model
-
-
-def _steps(
-    weights: npt.NDArray[np.float32], axis: int
-) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
-    scale = np.abs(weights).max(axis=axis, keepdims=True) / np.float32(127)
-    scale = np.maximum(scale, np.float32(1e-14))
-    return np.rint(weights / scale).astype(np.int8), scale.astype(np.float32)
 
 
 def _multiply_after_lookup(graph: onnx.GraphProto, node: onnx.NodeProto, name: str) -> None:

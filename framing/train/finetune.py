@@ -18,27 +18,27 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from transformers import AutoModel, AutoTokenizer
-from transformers.utils import logging as transformers_logging
 
 from framing.train.examples import Examples
 from framing.train.recipe import Progress, Recipe
+from framing.train.start import Start
 
 
 class Net(nn.Module):
     """A pre-trained encoder, mean pooling over tokens, one logit per label."""
 
-    def __init__(self, encoder: str, labels: int, dropout: float) -> None:
+    def __init__(self, start: Start, labels: Sequence[str], dropout: float) -> None:
         super().__init__()
-        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        self.encoder = AutoModel.from_pretrained(encoder)
+        self.encoder = start.encoder
         for module in self.encoder.modules():
             if isinstance(module, nn.Dropout):
                 module.p = dropout
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(self.encoder.config.hidden_size, labels)
+        self.head = nn.Linear(self.encoder.config.hidden_size, len(labels))
         nn.init.normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
+        if start.head is not None and start.head[0] == tuple(labels):
+            self.head.load_state_dict(start.head[1])
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits (batch, labels) and pooled vectors (batch, width) of padded token ids."""
@@ -48,23 +48,14 @@ class Net(nn.Module):
         return self.head(self.dropout(pooled)), pooled
 
 
-def load_tokenizer(encoder: str) -> Any:
-    """The encoder's fast tokenizer as a `tokenizers.Tokenizer`, padding told, truncation off."""
-    wrapped = AutoTokenizer.from_pretrained(encoder)
-    tokenizer = wrapped.backend_tokenizer
-    tokenizer.no_truncation()
-    tokenizer.enable_padding(pad_id=wrapped.pad_token_id, pad_token=wrapped.pad_token)
-    return tokenizer
-
-
 def finetune(
     examples: Examples,
-    encoder: str,
+    start: Start,
     recipe: Recipe,
     checkpoints: Path,
     on_step: Callable[[Progress], None] = lambda _: None,
 ) -> Net:
-    """Fine-tune `encoder` on `examples`; go on from the last finished epoch in `checkpoints`.
+    """Fine-tune an encoder on `examples`; go on from the last finished epoch in `checkpoints`.
 
     A resumed run ends with the same weights as an uninterrupted one: every epoch draws its
     order, its dropout, its slot fillings and its variations from its own seed.
@@ -73,8 +64,8 @@ def finetune(
     ----------
     examples
         Texts with targets in [0, 1], NaN where a label was not coded.
-    encoder
-        A folder or hub id that ``AutoModel.from_pretrained`` loads.
+    start
+        The encoder, its weights changed in place, and its tokenizer.
     checkpoints
         A folder for one checkpoint; one made by other data or another recipe is set aside.
 
@@ -85,15 +76,15 @@ def finetune(
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.manual_seed(recipe.seed)
-    net = Net(encoder, len(examples.labels), recipe.dropout).to(device)
-    tokenizer = load_tokenizer(encoder)
+    net = Net(start, examples.labels, recipe.dropout).to(device)
+    tokenizer = start.tokenizer
     steps_an_epoch = math.ceil(len(examples) / recipe.batch_size)
     optimizer = torch.optim.AdamW(_parameter_groups(net, recipe), betas=(0.9, 0.98), fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, _warm_up_then_fall(recipe.warmup, steps_an_epoch * recipe.epochs)
     )
     average = {k: v.detach().clone() for k, v in net.state_dict().items()}
-    key = _key(examples, encoder, recipe)
+    key = _key(examples, start.name, recipe)
     done = _restore(checkpoints, key, net, optimizer, schedule, average)
     autocast = torch.autocast(device, torch.bfloat16, enabled=_bfloat16_pays(device))
     net.train()
