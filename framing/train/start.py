@@ -17,7 +17,7 @@ import numpy as np
 import onnx
 import torch
 from onnx import numpy_helper
-from transformers import AutoConfig, AutoModel, AutoTokenizer
+from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedTokenizerFast
 from transformers.utils import logging as transformers_logging
 
 from framing.model.bundle import Bundle, open_bundle, shipped_bundles
@@ -94,8 +94,6 @@ def _installed(encoder: str) -> str:
 
 
 def _from_bundle(bundle: Bundle) -> Start:
-    from tokenizers import Tokenizer
-
     kept = bundle.path / TRAINING
     record = json.loads(kept.read_text("utf-8")) if kept.is_file() else {}
     if "architecture" not in record:
@@ -108,11 +106,11 @@ def _from_bundle(bundle: Bundle) -> Start:
     encoder = AutoModel.from_config(config)  # type: ignore[no-untyped-call]
     weights = _weights(bundle.files[MODEL])
     _fill(encoder, {k.removeprefix(_ENCODER): v for k, v in weights.items() if _is_body(k)}, bundle)
-    tokenizer = Tokenizer.from_buffer(bundle.files[TOKENIZER])
-    tokenizer.no_truncation()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(bundle.path / TOKENIZER))
+    tokenizer.backend_tokenizer.no_truncation()
     head = {k.removeprefix("head."): v for k, v in weights.items() if k.startswith("head.")}
     name = f"{bundle.name} ({bundle.fingerprint[:12]})"
-    return Start(name, encoder, tokenizer, (tuple(bundle.labels), head))
+    return Start(name, encoder, tokenizer.backend_tokenizer, (tuple(bundle.labels), head))
 
 
 def _is_body(name: str) -> bool:

@@ -1,9 +1,10 @@
 """A passage told of other names: what training varies so that labels hang on wording alone.
 
-The codebook's symmetry, as data: countries, leaders, outlets, genders and faiths are
-interchangeable, so a passage keeps its labels when one becomes another throughout. And its
-contrast: one evaluating word put into a plain passage makes its language loaded, one shock marker
-makes it sensational (counterfactual augmentation; Kaushik, Hovy and Lipton 2020).
+The codebook's symmetry, as data: countries, leaders, parties, outlets, genders and faiths are
+interchangeable, so a passage keeps its labels when one becomes another throughout (`names` does
+the first four). And its contrast: one evaluating word put into a plain passage makes its language
+loaded, one shock marker makes it sensational (counterfactual augmentation; Kaushik, Hovy and
+Lipton 2020).
 """
 
 from __future__ import annotations
@@ -12,30 +13,35 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import yaml
 
-from framing.codebook.parallel import fillings
+from framing.train.names import (
+    Rng,
+    any_of,
+    data,
+    other_countries,
+    other_leaders,
+    other_outlets,
+    other_parties,
+)
 
 #: How often each variation is tried on a passage.
-COUNTRIES, LEADERS, OUTLETS, GENDERS, FAITHS = 0.25, 0.25, 0.3, 0.25, 0.7
+COUNTRIES, LEADERS, PARTIES, OUTLETS, GENDERS, FAITHS = 0.35, 0.4, 0.4, 0.5, 0.3, 0.7
 #: How often a plain passage gets a loaded word or a shock marker.
 LOADED, STARTLING = 0.06, 0.025
 
-Rng = np.random.Generator
 Targets = npt.NDArray[np.float32]
 
 
 def vary(text: str, rng: Rng) -> str:
     """`text` with names drawn anew, each the same throughout."""
     for how_often, change in (
-        (COUNTRIES, _other_countries),
-        (LEADERS, _other_leaders),
-        (OUTLETS, _other_outlets),
+        (COUNTRIES, other_countries),
+        (LEADERS, other_leaders),
+        (PARTIES, other_parties),
+        (OUTLETS, other_outlets),
         (GENDERS, _other_genders),
         (FAITHS, _other_faiths),
     ):
@@ -90,120 +96,20 @@ class Contrast:
         )
 
 
-@cache
-def _data() -> Any:
-    text = resources.files("framing.train").joinpath("variation.yaml").read_text("utf-8")
-    return yaml.safe_load(text)
-
-
-def _pattern(words: Sequence[str]) -> re.Pattern[str]:
-    longest_first = sorted(set(words), key=len, reverse=True)
-    return re.compile(r"(?<!\w)(?:" + "|".join(map(re.escape, longest_first)) + r")(?!\w)")
-
-
-def _swap(text: str, pattern: re.Pattern[str], to: Mapping[str, str]) -> str:
-    return pattern.sub(lambda match: to.get(match[0], match[0]), text)
-
-
-# --- countries --------------------------------------------------------------------------------
-
-
-@cache
-def _countries() -> tuple[re.Pattern[str], dict[str, tuple[str, str]]]:
-    """A pattern of every country word, and for each the country and which of its words it is."""
-    words: dict[str, tuple[str, str]] = {}
-    for country in fillings().countries:
-        bare = country.name.removeprefix("the ")
-        words[bare] = (country.name, "name")
-        words[country.adj] = (country.name, "adj")
-        if country.capital != "Washington":  # a person, a paper and a state, too
-            words[country.capital] = (country.name, "capital")
-        for name, adj in _data()["also"].get(country.name, ()):
-            words[name] = (country.name, "name")
-            words.setdefault(adj, (country.name, "adj"))
-    pattern = re.compile(r"(?:\b([Tt]he|[Aa]n?) )?" + _pattern(list(words)).pattern)
-    return pattern, words
-
-
-def _other_countries(text: str, rng: Rng) -> str:
-    pattern, words = _countries()
-    pool = fillings().countries
-    order = rng.permutation(len(pool))
-    told: dict[str, int] = {}
-
-    def other(match: re.Match[str]) -> str:
-        article = match[1] or ""
-        word = match[0][len(article) + 1 :] if article else match[0]
-        origin, part = words[word]
-        country = pool[order[told.setdefault(origin, len(told)) % len(pool)]]
-        after = text[match.end() :]
-        if part == "name" and word in ("US", "U.S.", "UK", "U.K.") and re.match(r" [a-z]", after):
-            part = "adj" if not _VERB.match(after) else "name"
-        new = str(getattr(country, part))
-        if article in ("the", "The") and part == "name":
-            return new if article == "the" else new[0].upper() + new[1:]
-        if article in ("a", "A", "an", "An"):
-            article = article[0] + ("n" if new[0] in "AEIO" else "")
-        return f"{article} {new}" if article else new
-
-    return pattern.sub(other, text)
-
-
-# After a country's short name: it acts ("US said"), or it describes ("US troops").
-_VERB = re.compile(
-    r" (?:is|was|has|had|will|would|can|could|may|must|should|and|or|to|in|on|at|by|for|from|with"
-    r"|that|as|says|said|but|who|which|of|over|after|before|does|did)\b"
-)
-
-
-# --- leaders, outlets, genders, faiths --------------------------------------------------------
-
-
-def _other_leaders(text: str, rng: Rng) -> str:
-    names: list[list[str]] = _data()["leaders"]
-    here = [pair for pair in names if re.search(rf"\b{pair[1]}\b", text)]
-    if not here:
-        return text
-    order = [i for i in rng.permutation(len(names)) if names[i] not in here]
-    to: dict[str, str] = {}
-    for (given, surname), i in zip(here, order, strict=False):
-        to[f"{given} {surname}"] = " ".join(names[i])
-        to[surname] = names[i][1]
-    return _swap(text, _pattern(list(to)), to)
-
-
-@cache
-def _outlets() -> tuple[re.Pattern[str], list[str]]:
-    named: list[str] = [*_data()["outlets"], *fillings().outlets]
-    known = [name.removeprefix("the ") for name in _data()["outlets"]]
-    common = {"Sun", "Hill", "Dawn", "Independent", "Bild", "Fars"}  # words of other meanings, too
-    plain = [name for name in known if name not in common]
-    return re.compile(r"(?:\b[Tt]he )?" + _pattern(plain).pattern), named
-
-
-def _other_outlets(text: str, rng: Rng) -> str:
-    pattern, named = _outlets()
-    told: dict[str, str] = {}
-
-    def other(match: re.Match[str]) -> str:
-        bare = match[0].removeprefix("the ").removeprefix("The ")
-        new = told.setdefault(bare, str(rng.choice(named)))
-        return new[0].upper() + new[1:] if match[0].startswith("The ") else new
-
-    return pattern.sub(other, text)
+# --- genders, faiths --------------------------------------------------------------------------
 
 
 @cache
 def _genders() -> tuple[re.Pattern[str], dict[str, str]]:
     to: dict[str, str] = {}
-    for he, she in _data()["genders"]:
+    for he, she in data()["genders"]:
         for one, other in ((he, she), (she, he)):
             to.setdefault(one, other)
             to.setdefault(one[0].upper() + one[1:], other[0].upper() + other[1:])
-    return _pattern(list(to)), to
+    return re.compile(any_of(to)), to
 
 
-# What follows "her": anything but these makes it "his".
+# What follows "her": a noun makes it "his", anything else "him".
 _NOUN = re.compile(
     r" (?!(?:to|in|on|at|for|and|that|as|with|over|up|out|back|off|down|from|by|into|away|if)\b)\w"
 )
@@ -214,36 +120,46 @@ def _other_genders(text: str, rng: Rng) -> str:
 
     def other(match: re.Match[str]) -> str:
         word = match[0]
-        if word.lower() == "her":  # "him" at the end of a phrase, "his" before a noun
-            follows = re.match(
-                r" (?!to\b|in\b|on\b|at\b|for\b|and\b|that\b|as\b|with\b)\w", text[match.end() :]
-            )
-            return ("his" if follows else "him") if word == "her" else "His"
-        return to[word]
+        if word == "her":
+            return "his" if _NOUN.match(text[match.end() :][:9]) else "him"
+        return "His" if word == "Her" else to[word]
 
     return pattern.sub(other, text)
 
 
-# "the Islamic State", a temple of learning, a priest of any church
-_OTHER_MEANINGS = {"Islamic", "temple", "temples", "Gospel", "Easter", "priest", "priests"}
-
-
 @cache
-def _faiths() -> re.Pattern[str]:
-    words = [word for faith in _data()["faiths"] for word in faith]
-    return _pattern([w for w in words if w not in _OTHER_MEANINGS])
+def _faiths() -> tuple[re.Pattern[str], dict[str, list[int]]]:
+    """A pattern of every word of a faith, and for each the faiths that have it."""
+    having: dict[str, list[int]] = {}
+    for i, faith in enumerate(data()["faiths"]):
+        for word in dict.fromkeys(faith):
+            having.setdefault(word, []).append(i)
+    # "the Islamic State", "Muslim Brotherhood", Christian Lindner
+    return re.compile(rf"(?P<article>\b[Aa]n? )?(?P<word>{any_of(having)})(?! [A-Z])"), having
 
 
 def _other_faiths(text: str, rng: Rng) -> str:
-    faiths: list[list[str]] = _data()["faiths"]
+    pattern, having = _faiths()
+    faiths: list[list[str]] = data()["faiths"]
+    elsewhere = set(data()["of_other_meanings"])
+    named = {having[m["word"]][0] for m in pattern.finditer(text) if m["word"] not in elsewhere}
+    if not named:
+        return text
     order = rng.permutation(len(faiths))
 
     def other(match: re.Match[str]) -> str:
-        i, faith = next((i, f) for i, f in enumerate(faiths) if match[0] in f)
-        new: list[str] = faiths[order[i]]
-        return new[faith.index(match[0])]
+        article, word = match["article"] or "", match["word"]
+        those = [i for i in having[word] if i in named] or [
+            i for i in having[word] if word not in elsewhere
+        ]
+        if not those:
+            return match[0]
+        new: str = faiths[order[those[0]]][faiths[those[0]].index(word)]
+        if article:
+            article = article[0] + ("n " if new[0] in "AEIOUaeiou" else " ")
+        return article + new
 
-    return _faiths().sub(other, text)
+    return pattern.sub(other, text)
 
 
 # --- contrast ---------------------------------------------------------------------------------
@@ -251,7 +167,7 @@ def _other_faiths(text: str, rng: Rng) -> str:
 
 def _startled(text: str, rng: Rng) -> str:
     """`text` with a shock marker before it, at its beginning or after it, or in capitals."""
-    markers: Mapping[str, Sequence[str]] = _data()["startling"]
+    markers: Mapping[str, Sequence[str]] = data()["startling"]
     way = rng.random()
     if way < 0.4:
         return f"{rng.choice(markers['before'])} {text}"
@@ -266,11 +182,11 @@ def _startled(text: str, rng: Rng) -> str:
 
 def _loaded(text: str, rng: Rng) -> str | None:
     """`text` with one neutral word outside quotations made to evaluate; None where it has none."""
-    words: Mapping[str, Sequence[str]] = _data()["loaded"]
+    words: Mapping[str, Sequence[str]] = data()["loaded"]
     quoted = [match.span() for match in re.finditer(r"[“\"].*?[”\"]", text)]
     places = [
         match
-        for match in _pattern(list(words)).finditer(text)
+        for match in re.compile(any_of(words)).finditer(text)
         if not any(start < match.start() < end for start, end in quoted)
     ]
     if not places:

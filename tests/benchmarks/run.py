@@ -131,7 +131,7 @@ def encoder_alone(model: str, texts: list[str], threads: int) -> tuple[float, in
         max_tokens=bundle.max_tokens,
         threads=threads,
     )
-    rows = [ids for text in texts for ids in encoder._windows(text)]
+    rows = [ids for text in texts for ids in encoder.windows(text)]
     encoder._run(rows[:64], encoder._logits)
     taken = seconds(lambda: encoder._run(rows, encoder._logits))
     return taken, sum(map(len, rows))
@@ -156,7 +156,7 @@ def pipeline(model: str, texts: list[str], threads: int) -> dict[str, Any]:
         model_max_length=bundle.max_tokens,
     )
     classify = TextClassificationPipeline(
-        model=twin_of(folder, bundle.labels),
+        model=twin_of(folder),
         tokenizer=tokenizer,
         function_to_apply="none",
         top_k=None,
