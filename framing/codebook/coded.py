@@ -1,18 +1,22 @@
 """Passages that people (or models) have coded by a codebook: the file a user brings.
 
-A parquet, CSV or JSON Lines file with a row for each passage. `text` holds the passage. The codes
-are either one column per label of the codebook (1, 0, yes, no, or the share of coders who said
-yes; empty is *not coded*, which is not a no), or one column `labels` with the names of the labels
-that hold, separated by ``;`` or as a JSON list (empty is: none holds). `id` and `document` are
-read where they are there; every other column stays at hand for breakdowns.
+A parquet, CSV or JSON Lines file, packed or not, with a row for each passage. `text` holds the
+passage. The codes are either one column per label of the codebook (1, 0, yes, no, or the share of
+coders who said yes; empty is *not coded*, which is not a no), or one column `labels` with the names
+of the labels that hold, separated by ``;`` or as a JSON list (empty is: none holds). `id` and
+`document` are read where they are there; every other column stays at hand for breakdowns.
 """
 
 from __future__ import annotations
 
 import csv
+import hashlib
+import io
 import json
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -22,9 +26,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from framing.codebook.codebook import Codebook
+from framing.text.bytes_in import Unreadable, chunks
 
 TEXT, LABELS, ID, DOCUMENT = "text", "labels", "id", "document"
 NAMES = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
+PACKED = {".gz": "gz", ".zst": "zst"}
 
 Row = tuple[str, Mapping[str, Any]]  # where it stands ("line 7"), and its cells by column
 
@@ -80,7 +86,7 @@ class Coded:
 
 
 def read_coded(path: str | Path, codebook: Codebook) -> Coded:
-    """Read coded passages from a .parquet, .csv, .tsv or .jsonl file.
+    """Read coded passages from a .parquet, .csv, .tsv or .jsonl file, packed or not.
 
     Labels of the codebook that the file does not hold are not coded (NaN).
 
@@ -90,55 +96,84 @@ def read_coded(path: str | Path, codebook: Codebook) -> Coded:
         Where the file cannot be read or a row cannot be understood, naming file, row and column.
     """
     path = Path(path)
+    with naming(path):
+        return _coded(read_rows(path), codebook.names)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Make what is wrong with a file a CodedError of one line that begins with its name."""
     try:
-        rows = list(_reader(path)(path))
-        return _coded(rows, codebook.names)
+        yield
     except CodedError as error:
         raise CodedError(f"{path}: {error}") from None
+    except Unreadable as error:
+        raise CodedError(f"{path}: {error.message}") from None
     except UnicodeDecodeError as error:
         raise CodedError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
     except OSError as error:
         raise CodedError(f"{path}: {error.strerror or error}") from None
 
 
-def _coded(rows: Sequence[Row], names: Sequence[str]) -> Coded:
+def read_rows(path: Path) -> list[Row]:
+    """The rows of a table that holds at least one; errors as `naming` catches them."""
+    packed = PACKED.get(path.suffix.lower())
+    reader = _reader(Path(path.stem) if packed else path)
+    content = b"".join(chunks(path, packed)) if packed else path.read_bytes()
+    rows = list(reader(content))
     if not rows:
         raise CodedError("holds no passages")
-    # JSON lines need not all hold the same keys.
-    columns = list(dict.fromkeys(name for _, row in rows for name in row))
-    used = _label_columns(columns, names)
-    targets = np.full((len(rows), len(names)), np.nan)
+    return rows
+
+
+def columns_of(rows: Sequence[Row]) -> list[str]:
+    """All columns, in order; JSON lines need not all hold the same keys."""
+    return list(dict.fromkeys(name for _, row in rows for name in row))
+
+
+def passage_id(text: str) -> str:
+    """The id that a passage has by its words alone, whatever their case and punctuation.
+
+    The first 12 hex digits of the SHA-1 of the text, lower-cased, without its non-word characters.
+    """
+    words = re.sub(r"\W", "", text.lower())
+    return hashlib.sha1((words or text).encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def _coded(rows: Sequence[Row], names: Sequence[str]) -> Coded:
+    columns = columns_of(rows)
+    if TEXT not in columns:
+        raise CodedError(f"no column {TEXT}; it has {', '.join(columns)}")
+    used = label_columns(columns, names)
     ids, texts, groups = [], [], []
     for i, (where, row) in enumerate(rows):
-        text = row.get(TEXT)
-        if not isinstance(text, str) or not text.strip():
-            raise CodedError(f"{where}: column {TEXT} is empty; every row needs a passage")
-        texts.append(text)
-        ids.append(_plain(row.get(ID)) or str(i + 1))
-        groups.append(_plain(row.get(DOCUMENT)) or f"#{i + 1}")
-        if used == [LABELS]:
-            targets[i] = _listed(row.get(LABELS), names, where)
-        else:
-            for name in used:
-                targets[i, names.index(name)] = _share(row.get(name), f"{where}, column {name}")
+        texts.append(text_of(row, where))
+        ids.append(plain(row.get(ID)) or str(i + 1))
+        groups.append(plain(row.get(DOCUMENT)) or f"#{i + 1}")
     return Coded(
         labels=tuple(names),
         ids=tuple(ids),
         texts=tuple(texts),
-        targets=targets,
+        targets=np.array([codes_of(row, used, names, where) for where, row in rows]),
         groups=tuple(groups),
         columns={
-            column: tuple(_plain(row.get(column)) for _, row in rows)
+            column: tuple(plain(row.get(column)) for _, row in rows)
             for column in columns
             if column not in {TEXT, ID, DOCUMENT, *used}
         },
     )
 
 
-def _label_columns(columns: Sequence[str], names: Sequence[str]) -> list[str]:
+def text_of(row: Mapping[str, Any], where: str) -> str:
+    """The passage of a row."""
+    text = row.get(TEXT)
+    if not isinstance(text, str) or not text.strip():
+        raise CodedError(f"{where}: column {TEXT} is empty; every row needs a passage")
+    return text
+
+
+def label_columns(columns: Sequence[str], names: Sequence[str]) -> list[str]:
     """The columns that hold codes; refuses what looks like a slip of the pen."""
-    if TEXT not in columns:
-        raise CodedError(f"no column {TEXT}; it has {', '.join(columns)}")
     used = [name for name in names if name in columns]
     if LABELS in columns and LABELS not in names:
         if used:
@@ -154,6 +189,21 @@ def _label_columns(columns: Sequence[str], names: Sequence[str]) -> list[str]:
             f"no codes: needs a column {LABELS} or one for each label ({', '.join(names)})"
         )
     return used
+
+
+def codes_of(
+    row: Mapping[str, Any], used: Sequence[str], names: Sequence[str], where: str
+) -> NDArray[np.float64]:
+    """The codes of a row, one for each of the labels `names`, NaN where not coded.
+
+    `used` are the columns found by `label_columns`.
+    """
+    if list(used) == [LABELS]:
+        return _listed(row.get(LABELS), names, where)
+    codes = np.full(len(names), np.nan)
+    for name in used:
+        codes[names.index(name)] = _share(row.get(name), f"{where}, column {name}")
+    return codes
 
 
 def _share(cell: object, where: str) -> float:
@@ -193,61 +243,63 @@ def _listed(cell: object, names: Sequence[str], where: str) -> NDArray[np.float6
     return np.array([float(name in held) for name in names])
 
 
-def _plain(cell: object) -> str:
+def plain(cell: object) -> str:
+    """A cell as text, empty where there is none."""
     return "" if cell is None else str(cell)
 
 
-def _reader(path: Path) -> Callable[[Path], Iterator[Row]]:
+def _reader(path: Path) -> Callable[[bytes], Iterator[Row]]:
     readers = {".parquet": _parquet, ".csv": _csv, ".tsv": _csv, ".jsonl": _jsonl}
     reader = readers.get(path.suffix.lower())
     if reader is None:
-        raise CodedError(f"not a file of coded passages; it may be {', '.join(readers)}")
+        raise CodedError(
+            f"not a file of coded passages; it may be {', '.join(readers)}, "
+            f"also packed ({', '.join(PACKED)})"
+        )
     return reader
 
 
-def _csv(path: Path) -> Iterator[Row]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        header = file.readline()
-        file.seek(0)
-        # Spreadsheets of many countries separate by semicolons.
-        table = csv.DictReader(file, delimiter=max(",;\t", key=header.count), strict=True)
-        line = 1
-        try:
-            names = table.fieldnames or []
-            for name in names:
-                if names.count(name) > 1:
-                    raise CodedError(f"line 1: two columns are called {name!r}")
+def _csv(content: bytes) -> Iterator[Row]:
+    file = io.StringIO(content.decode("utf-8-sig"), newline="")
+    header = file.readline()
+    file.seek(0)
+    # Spreadsheets of many countries separate by semicolons.
+    table = csv.DictReader(file, delimiter=max(",;\t", key=header.count), strict=True)
+    line = 1
+    try:
+        names = table.fieldnames or []
+        for name in names:
+            if names.count(name) > 1:
+                raise CodedError(f"line 1: two columns are called {name!r}")
+        line = table.line_num + 1
+        for row in table:
+            if None in row or None in row.values():
+                raise CodedError(f"line {line}: not the {len(names)} cells of the header")
+            yield f"line {line}", row
             line = table.line_num + 1
-            for row in table:
-                if None in row or None in row.values():
-                    raise CodedError(f"line {line}: not the {len(names)} cells of the header")
-                yield f"line {line}", row
-                line = table.line_num + 1
-        except csv.Error as error:
-            raise CodedError(f"line {line}: {error}") from None
+    except csv.Error as error:
+        raise CodedError(f"line {line}: {error}") from None
 
 
-def _jsonl(path: Path) -> Iterator[Row]:
-    with path.open(encoding="utf-8-sig") as file:
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise CodedError(f"line {number}: not JSON ({error})") from None
-            if not isinstance(row, dict):
-                raise CodedError(f"line {number}: not a JSON object")
-            yield f"line {number}", row
+def _jsonl(content: bytes) -> Iterator[Row]:
+    for number, line in enumerate(io.StringIO(content.decode("utf-8-sig"), newline=None), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise CodedError(f"line {number}: not JSON ({error})") from None
+        if not isinstance(row, dict):
+            raise CodedError(f"line {number}: not a JSON object")
+        yield f"line {number}", row
 
 
-def _parquet(path: Path) -> Iterator[Row]:
+def _parquet(content: bytes) -> Iterator[Row]:
     import pyarrow
     import pyarrow.parquet
 
     try:
-        with path.open("rb") as file:
-            rows = pyarrow.parquet.read_table(file).to_pylist()
+        rows = pyarrow.parquet.read_table(pyarrow.BufferReader(content)).to_pylist()
     except pyarrow.ArrowException as error:
         reason = str(error).splitlines()[0]
         raise CodedError(f"not a parquet file that can be read ({reason})") from None

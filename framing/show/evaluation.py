@@ -94,7 +94,7 @@ def _table(heads: Sequence[str], rows: Iterable[Row], several: bool) -> Table:
     for name, count, model, *cells in rows:
         style = "bold" if name == MEAN else ""
         first = [name, count] if name != above else ["", ""]
-        drawn = [_stacked(cell, head) for cell, head in zip(cells, heads[3:], strict=True)]
+        drawn = [stacked(cell, head) for cell, head in zip(cells, heads[3:], strict=True)]
         table.add_row(*map(str, first), *([str(model)] if several else []), *drawn, style=style)
         above = name
     return table
@@ -107,7 +107,8 @@ def _pipes(heads: Sequence[str], rows: Iterable[Row]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def _stacked(cell: str | Estimate, head: str) -> Text:
+def stacked(cell: str | Estimate, head: str) -> Text:
+    """A cell of a table in the terminal: a figure with its interval below it."""
     if isinstance(cell, str):
         return Text(cell)
     text = Text(_number(cell.value, head))

@@ -163,7 +163,9 @@ def evaluate(
 
     slices = [measured("all", np.arange(len(examples)))]
     if by is not None:
-        slices += [measured(f"{by}={value}", rows) for value, rows in _parts(examples.columns[by])]
+        slices += [
+            measured(f"{by}={value}", rows) for value, rows in parts_by(examples.columns[by])
+        ]
     return Evaluation(name, examples_name, seed, tuple(slices))
 
 
@@ -180,7 +182,7 @@ def _targets(examples: Coded, labels: Sequence[str]) -> Floats:
     return targets
 
 
-def _parts(column: Sequence[str]) -> Iterator[tuple[str, NDArray[np.intp]]]:
+def parts_by(column: Sequence[str]) -> Iterator[tuple[str, NDArray[np.intp]]]:
     """Row numbers of each frequent value, the most frequent first, and of the others together."""
     values = np.array(column, object)
     counts = Counter(column)

@@ -69,10 +69,10 @@ class Resamples:
         return Estimate(found.value, low, high, found.n, EXACT)
 
 
-def estimate(samples: Floats, n: int) -> Estimate:
+def estimate(samples: Floats, n: int, method: str = METHOD) -> Estimate:
     """The first sample with the interval of the others; what is not defined is left out of it."""
     value, draws = float(samples[0]), samples[1:][~np.isnan(samples[1:])]
     if math.isnan(value) or not len(draws):
-        return Estimate(value, math.nan, math.nan, n, METHOD)
+        return Estimate(value, math.nan, math.nan, n, method)
     low, high = np.percentile(draws, [2.5, 97.5])
-    return Estimate(value, float(low), float(high), n, METHOD)
+    return Estimate(value, float(low), float(high), n, method)
