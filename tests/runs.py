@@ -9,9 +9,14 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
 
 import framing
+from framing.corpus.scoring import RunOptions
 
+OPTIONS = RunOptions(documents=16)  # a small corpus is several shards with these
 # the framing under test, installed or not
 ENVIRONMENT = os.environ | {
     "PYTHONPATH": str(Path(framing.__file__).parents[1]),
@@ -91,6 +96,12 @@ def written(out: Path) -> dict[str, str]:
         for path in sorted(out.rglob("*"))
         if path.is_file() and path.name not in _NOT_OUTPUT
     }
+
+
+def rows(out: Path, table: str) -> list[dict[str, Any]]:
+    """A table of a run."""
+    found: list[dict[str, Any]] = pq.read_table(out / table).to_pylist()
+    return found
 
 
 def processes_of(session: int) -> dict[int, int]:

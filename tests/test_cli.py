@@ -172,6 +172,7 @@ def test_text_column(run, tmp_path):
         (["codebook", "show", "nope"], "no such file"),
         (["score", "--example", "-o", "/nowhere/at/all.json"], "there is no folder"),
         (["score", "--example", "-o", "/"], "is a directory"),
+        (["score", "--example", "-o", "a.xlsx"], ".xlsx is none of .txt, .json, .jsonl, .csv"),
     ],
 )
 def test_wrong_use_is_told_and_ends_with_2(run, args, expected):
@@ -179,6 +180,20 @@ def test_wrong_use_is_told_and_ends_with_2(run, args, expected):
     assert (code, out) == (2, "")
     assert expected in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("name", ["pages", "a.warc.gz", "a.warc", "a.warc.wet.gz"])
+def test_what_a_run_reads_is_sent_there_in_one_line(run, tmp_path, name):
+    path = tmp_path / name
+    if name == "pages":
+        path.mkdir()
+    else:
+        head = b"WARC/1.0\r\nWARC-Type: warcinfo\r\nContent-Length: 0\r\n\r\n\r\n\r\n"
+        path.write_bytes(gzip.compress(head) if name.endswith("gz") else head)
+    code, _, err = run("score", path, "-f", "json")
+    assert code == (2 if name == "pages" else 1)
+    (line,) = err.splitlines()
+    assert f"score all of it with framing run {path} -o OUT" in line
 
 
 def test_an_input_is_never_overwritten(run, article, tmp_path):

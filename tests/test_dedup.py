@@ -2,6 +2,7 @@
 
 import json
 import random
+from hashlib import sha256
 
 import pytest
 
@@ -11,7 +12,11 @@ import pyarrow.parquet as pq
 from runs import framing_run, written
 from tiny import make_bundle
 
+from framing.corpus import manifest
 from framing.corpus.dedup import Copies, Firsts, method, sketch
+from framing.corpus.manifest import RunRefused
+from framing.corpus.run import run
+from framing.corpus.scoring import RunOptions
 
 STEMS = (
     "bridge council river harvest minister ferry valley school market winter train glass".split()
@@ -171,4 +176,39 @@ def test_a_run_scores_the_first_and_marks_its_copies(tmp_path):
     assert {row["id"] for row in passages} == {"a.html", "other"}
     pins = json.loads((outs[0] / "run.json").read_bytes())
     assert pins["dedup"] == method()
-    assert list(Copies.from_bytes((outs[0] / "copies.parquet").read_bytes()).source) == [1, 1]
+    found = (outs[0] / "copies.parquet").read_bytes()
+    assert pins["copies"] == sha256(found).hexdigest()
+    assert list(Copies.from_bytes(found).source) == [1, 1]
+
+
+class Stop(Exception):
+    """A signal."""
+
+
+def test_a_run_goes_on_with_the_copies_that_it_found(tmp_path, monkeypatch):
+    rows = [{"id": str(i), "text": f"Ferry sails again\n\n{article(i % 3)}"} for i in range(6)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    bundle = str(make_bundle(tmp_path / "tiny").path)
+    commit, out = manifest.commit, tmp_path / "out"
+
+    def once(out, entry, tables):
+        commit(out, entry, tables)
+        raise Stop
+
+    def go_on(out):
+        options = RunOptions(dedup=True, documents=2, any_language=True)
+        return run([str(tmp_path / "a.jsonl")], out, model=bundle, options=options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(manifest, "commit", once)
+        with pytest.raises(Stop):
+            go_on(out)
+    copies = out / "copies.parquet"
+    found, none = copies.read_bytes(), Firsts().copies().to_bytes()
+    copies.write_bytes(none)
+    with pytest.raises(RunRefused, match=r"copies\.parquet is not the file that the run wrote"):
+        go_on(out)
+    copies.unlink()  # found again
+    assert go_on(out).counts.copies == 3
+    assert copies.read_bytes() == found
+    assert pq.read_table(out / "documents")["title"].to_pylist() == ["Ferry sails again"] * 6

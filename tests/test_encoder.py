@@ -51,7 +51,7 @@ def test_special_tokens_in_a_text_are_text() -> None:
     encoder = Encoder(
         tiny.onnx_model(weights=None), json.dumps(table).encode(), max_tokens=32, threads=1
     )
-    (ids,) = encoder._windows("[SEP]")
+    (ids,) = encoder.windows("[SEP]")
     assert ids.tolist() == [1, 90, 4, 91, 2]
 
 
@@ -60,7 +60,7 @@ def test_special_tokens_in_a_text_are_text() -> None:
 def test_windows_cover_every_token_and_overlap(text: str, max_tokens: int) -> None:
     encoder = make(max_tokens)
     whole = [tiny.WORDS.index(w) for w in text.split()]
-    windows = [ids.tolist() for ids in encoder._windows(text)]
+    windows = [ids.tolist() for ids in encoder.windows(text)]
     assert all(len(w) <= max_tokens for w in windows)
     assert all((w[0], w[-1]) == (1, 2) for w in windows)
     at = 0  # the windows, laid over one another, are the text

@@ -230,6 +230,11 @@ def test_the_command_takes_the_format_from_the_name(out, tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"wrote 43 passages to {tmp_path}/passages.jsonl\n"
     assert len((tmp_path / "passages.jsonl").read_text("utf-8").splitlines()) == 43
+    done = framing("export", out, "-o", tmp_path / "passages.gazette", "-f", "jsonl")
+    same = (tmp_path / "passages.gazette").read_bytes() == (
+        tmp_path / "passages.jsonl"
+    ).read_bytes()
+    assert (done.returncode, same) == (0, True)
     shown = framing("export", out, "--table", "errors")
     assert shown.stdout.splitlines()[1].endswith('"stub@3f2a91c03f2a"')
 
@@ -241,6 +246,8 @@ def test_the_command_leaves_run_and_target_alone_where_it_is_refused(out, tmp_pa
     for args, line in [
         ((tmp_path, "-o", target), "is not the output of a run"),
         ((out, "-f", "xlsx"), "name a file after -o"),
+        ((out, "-o", tmp_path / "x.ods"), ".ods is none of .csv, .jsonl, .xlsx"),
+        ((out, "-o", tmp_path / "x.csv.gz"), ".gz is none of .csv, .jsonl, .xlsx"),
         ((out, "-o", tmp_path), "is a directory"),
     ]:
         done = framing("export", *args)

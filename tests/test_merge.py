@@ -37,9 +37,18 @@ def test_merged_parts_are_the_undivided_run_byte_for_byte(whole, tmp_path, of):
 def test_the_found_copies_come_along(tmp_path):
     parts = divided(tmp_path, 2)
     for part in parts:
-        (part / manifest.COPIES).write_bytes(b"which are copies")
+        manifest.pin_copies(part, b"which are copies")
+    (parts[0] / manifest.COPIES).write_bytes(b"others")
+    with pytest.raises(RunRefused, match=r"copies\.parquet is not the file that the run wrote"):
+        merge(parts, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    manifest.pin_copies(parts[0], b"others")
+    with pytest.raises(RunRefused, match=r"not parts of one run: their run\.json differ in copies"):
+        merge(parts, tmp_path / "out")
+    manifest.pin_copies(parts[0], b"which are copies")
     merge(parts, tmp_path / "out")
     assert (tmp_path / "out" / manifest.COPIES).read_bytes() == b"which are copies"
+    assert manifest.has_copies(tmp_path / "out")
 
 
 @pytest.mark.parametrize("done", range(0, 12, 2))

@@ -157,5 +157,5 @@ def test_any_text_comes_back_from_csv_and_json(text, title):
     rows = csv_of([scored])
     for row, passage in zip(rows, passages, strict=True):
         assert row["text"] in (passage, f"'{passage}")
-        assert not row["text"].startswith(("=", "+", "-", "@", "\t", "\r"))
-        assert not row["title"].startswith(("=", "+", "-", "@", "\t", "\r"))
+        assert not row["text"].startswith(("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋"))
+        assert not row["title"].startswith(("=", "+", "-", "@", "\t", "\r", "\n", "－", "＠"))

@@ -1,72 +1,25 @@
-"""A run from input to tables: what is in them, what it goes on with, and what it refuses."""
+"""A run from input to tables: what is in them."""
 
-import io
 import json
-import shutil
-import subprocess
-import time
 from dataclasses import replace
 
 import pyarrow.parquet as pq
 import pytest
 from runs import (
-    ENVIRONMENT,
+    OPTIONS,
     article,
-    command,
-    framing_run,
-    make_corpus,
-    processes_of,
+    rows,
     written,
 )
-from tiny import LABELS, make_bundle
+from tiny import LABELS
 
 import framing
-from framing.corpus.files import Busy, lock
-from framing.corpus.manifest import RunRefused
-from framing.corpus.run import Plan, RowsLost, State, plan, run
+from framing.corpus.run import run
 from framing.corpus.scoring import RunOptions
-from framing.corpus.survey import Overview, Shape
 from framing.corpus.tables import Counts
-from framing.model.bundle import BundleError
-from framing.show.running import Running, duration, plan_lines
 from framing.text.columns import Choice
 from framing.text.document import Failure, Reason
 from framing.text.readers import read_documents
-
-OPTIONS = RunOptions(documents=16)
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("bundle") / "tiny"
-    make_bundle(folder)
-    return str(folder)
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory):
-    return make_corpus(tmp_path_factory.mktemp("corpus") / "corpus")
-
-
-@pytest.fixture(scope="module")
-def done(tmp_path_factory, corpus, bundle):
-    """A finished run and its summary."""
-    out = tmp_path_factory.mktemp("done") / "out"
-    return out, run([str(corpus)], out, model=bundle, options=OPTIONS)
-
-
-@pytest.fixture
-def copy_of(done, tmp_path):
-    """The finished run in a place where it can be spoilt."""
-    shutil.copytree(done[0], tmp_path / "out")
-    return tmp_path / "out"
-
-
-def rows(out, table):
-    return pq.read_table(out / table).to_pylist()
-
-
-# --- what is in the tables --------------------------------------------------------------------
 
 
 def test_every_document_has_a_row_and_every_row_a_key_of_its_own(done, corpus):
@@ -95,7 +48,7 @@ def test_the_tables_say_what_score_says(done, corpus, bundle):
             profile = scored.profile
             assert row["id"] == (document.id if name == "a.jsonl" else name)
             for field in ("title", "source", "date", "author", "body_start"):
-                assert row[field] == getattr(document, field)
+                assert row[field] == getattr(scored.document, field)
             assert row["language"] == "en"
             assert row["read_share"] == scored.read_share
             for field in ("passages", "words", "set_aside_passages", "set_aside_words"):
@@ -117,6 +70,55 @@ def test_the_tables_say_what_score_says(done, corpus, bundle):
                 assert got["words"] == passage.words
                 assert {x: got[f"p_{x}"] for x in LABELS} == passage.probabilities
                 assert "text" not in got
+
+
+def test_an_error_has_the_id_of_its_row_where_that_can_be_read(tmp_path, bundle):
+    (tmp_path / "in").mkdir()
+    lines = [
+        {"id": "fine", "text": article(1)},
+        {"id": "empty", "text": ""},
+        {"id": "number", "text": 5},
+        {"id": "none"},
+        {"text": ""},
+        {"id": "long", "text": "word " * 2**20},
+    ]
+    (tmp_path / "in" / "a.jsonl").write_text("\n".join([*map(json.dumps, lines), "{"]))
+    text = article(2, 1)
+    (tmp_path / "in" / "b.csv").write_text(f'id,text\n1,"{text}"\n2,the port, closed\n3,""\n')
+    (tmp_path / "in" / "c.csv").write_text(f'text,id\n"{text}",1\nthe port, closed,2\n')
+    run([str(tmp_path / "in")], tmp_path / "out", model=bundle)
+    errors = [
+        (row["source_file"], row["id"], row["reason"]) for row in rows(tmp_path / "out", "errors")
+    ]
+    assert errors == [
+        ("a.jsonl", "empty", Reason.NO_TEXT),
+        ("a.jsonl", "number", Reason.MALFORMED),
+        ("a.jsonl", "none", Reason.NO_TEXT_COLUMN),
+        ("a.jsonl", None, Reason.NO_TEXT),
+        ("a.jsonl", "long", Reason.TOO_LARGE),
+        ("a.jsonl", None, Reason.MALFORMED),
+        ("b.csv", "2", Reason.MALFORMED),
+        ("b.csv", "3", Reason.NO_TEXT),
+        ("c.csv", None, Reason.MALFORMED),
+    ]
+
+
+def test_the_title_is_the_headline_that_the_text_begins_with(tmp_path, bundle):
+    (tmp_path / "in").mkdir()
+    body = article(3, 3)
+    (tmp_path / "in" / "a.txt").write_text(f"Ferry sails  again\n\n{body}")
+    (tmp_path / "in" / "b.txt").write_text(body)
+    (tmp_path / "in" / "c.jsonl").write_text(
+        json.dumps({"title": "Its own", "text": f"# Another\n\n{body}"})
+    )
+    run([str(tmp_path / "in")], tmp_path / "out", model=bundle)
+    titles = [row["title"] for row in rows(tmp_path / "out", "documents")]
+    assert titles == ["Ferry sails again", None, "Its own"]
+    model = framing.load(bundle)
+    for name, title in zip(("a.txt", "b.txt", "c.jsonl"), titles, strict=True):
+        (document,) = read_documents(tmp_path / "in" / name)
+        scored = model.score(document)
+        assert scored.document.title == scored.to_dict()["title"] == title
 
 
 def test_errors_tell_why(done):
@@ -208,326 +210,3 @@ def test_nothing_but_bad_documents(tmp_path, bundle):
     summary = run([str(tmp_path / "in")], tmp_path / "out", model=bundle)
     assert (summary.rows_in, summary.counts) == (1, Counts(errors=1))
     assert rows(tmp_path / "out", "passages") == rows(tmp_path / "out", "documents") == []
-
-
-# --- going on and refusing --------------------------------------------------------------------
-
-
-def test_a_finished_run_is_left_as_it_is(done, corpus, bundle):
-    out, summary = done
-    before = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.suffix != ".jsonl"}
-    again = run([str(corpus)], out, model=bundle, options=OPTIONS, workers=3)
-    assert again.counts == again.before == summary.counts
-    after = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.suffix != ".jsonl"}
-    assert after == before
-
-
-def _changed(field):
-    return {
-        "unit": replace(OPTIONS, unit="sentence"),
-        "min_confidence": replace(OPTIONS, min_confidence=0.9),
-        "documents": replace(OPTIONS, documents=17),
-        "include_text": replace(OPTIONS, include_text=True),
-        "columns.text": replace(OPTIONS, columns=Choice(text="body")),
-    }[field]
-
-
-@pytest.mark.parametrize(
-    "field", ["unit", "min_confidence", "documents", "include_text", "columns.text"]
-)
-def test_another_option_is_refused_by_name(copy_of, corpus, bundle, field):
-    was = written(copy_of)
-    words = rf"another options\.{field} \(--.*\): .* then, .* now.*--restart"
-    with pytest.raises(RunRefused, match=words):
-        run([str(corpus)], copy_of, model=bundle, options=_changed(field))
-    assert written(copy_of) == was
-
-
-def test_another_input_bundle_version_or_part_is_refused_by_name(
-    tmp_path, copy_of, corpus, bundle, monkeypatch
-):
-    def refused(named, inputs=str(corpus), **other):
-        with pytest.raises(RunRefused, match=named) as error:
-            run([inputs], copy_of, **{"model": bundle, "options": OPTIONS} | other)
-        assert "\n" not in str(error.value)
-
-    was = written(copy_of)
-    changed = tmp_path / "corpus"
-    shutil.copytree(corpus, changed)
-    (changed / "b.csv").write_text("id,text\n1,The city said nothing of the river at all.\n")
-    refused(r"size of input file b\.csv: \d+ then", str(changed))
-    shutil.copy(corpus / "b.csv", changed / "b.csv")
-    text = (changed / "pages" / "001.txt").read_text()
-    (changed / "pages" / "001.txt").write_text(text.swapcase())
-    refused(r"sha256 of input file pages/001\.txt", str(changed))
-    (changed / "pages" / "001.txt").write_text(text)
-    (changed / "new.txt").write_text("new")
-    refused(r"input file new\.txt: absent then, there now", str(changed))
-    (changed / "new.txt").unlink()
-    (changed / "a.jsonl").unlink()
-    refused(r"input file a\.jsonl: there then, absent now", str(changed))
-    make_bundle(tmp_path / "other", max_tokens=16)
-    refused(r"another bundle\.(fingerprint|name)", model=str(tmp_path / "other"))
-    refused(r"another part", part=(1, 2))
-    monkeypatch.setattr("framing.corpus.environment.__version__", "9.9")
-    refused(r"another framing: 0\.1\.0 then, 9\.9 now")
-    assert written(copy_of) == was
-
-
-def test_restart_begins_anew(tmp_path, copy_of, corpus, bundle):
-    options = replace(OPTIONS, documents=40)
-    run([str(corpus)], copy_of, model=bundle, options=options, restart=True)
-    run([str(corpus)], tmp_path / "fresh", model=bundle, options=options)
-    assert written(copy_of) == written(tmp_path / "fresh")
-
-
-def test_a_folder_of_something_else_is_left_alone(tmp_path, corpus, bundle):
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
-    for restart in (False, True):
-        with pytest.raises(RunRefused, match=r"thesis\.txt"):
-            run([str(corpus)], tmp_path / "mine", model=bundle, restart=restart)
-    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
-
-
-def test_a_file_in_place_of_the_folder(tmp_path, corpus, bundle):
-    (tmp_path / "out").write_text("mine")
-    with pytest.raises(RunRefused, match="out is a file"):
-        run([str(corpus)], tmp_path / "out", model=bundle)
-
-
-def test_a_folder_inside_the_input_is_refused(corpus, bundle):
-    with pytest.raises(RunRefused, match="lies in the input"):
-        run([str(corpus)], corpus / "out", model=bundle)
-    assert not (corpus / "out").exists()
-
-
-def test_files_that_were_spoilt_or_lost_are_named(copy_of, corpus, bundle):
-    def refused(named):
-        with pytest.raises(RunRefused, match=named):
-            run([str(corpus)], copy_of, model=bundle, options=OPTIONS)
-
-    path = copy_of / "passages" / "00000001.parquet"
-    whole = path.read_bytes()
-    path.write_bytes(whole[:-1])
-    refused(r"passages/00000001\.parquet is not the file that the run wrote")
-    path.write_bytes(whole)
-    lines = (copy_of / "manifest.jsonl").read_bytes().splitlines(keepends=True)
-    (copy_of / "manifest.jsonl").write_bytes(lines[0] + b"{}\n" + b"".join(lines[2:]))
-    refused(r"manifest\.jsonl, line 2: damaged")
-    (copy_of / "manifest.jsonl").unlink()
-    refused(r"manifest\.jsonl is gone")
-    (copy_of / "run.json").write_text("{")
-    refused(r"run\.json is damaged")
-    anew = run([str(corpus)], copy_of, model=bundle, options=OPTIONS, restart=True)
-    assert anew.counts.documents == 62
-
-
-def test_a_bundle_swapped_in_the_middle_is_refused(tmp_path, corpus, monkeypatch):
-    make_bundle(tmp_path / "tiny")
-    real = framing.corpus.run.overview
-
-    def swap(*args):
-        shutil.rmtree(tmp_path / "tiny")
-        make_bundle(tmp_path / "tiny", max_tokens=16)
-        return real(*args)
-
-    monkeypatch.setattr("framing.corpus.run.overview", swap)
-    with pytest.raises(BundleError, match="no longer the bundle the run began with"):
-        run([str(corpus)], tmp_path / "out", model=str(tmp_path / "tiny"), options=OPTIONS)
-
-
-def test_a_lost_row_ends_the_run(tmp_path, corpus, bundle, monkeypatch):
-    real = framing.corpus.run.Pool.results
-
-    def losing(self, tick=1.0):
-        for done in real(self, tick):
-            yield done and replace(done, items=done.items + 1)
-
-    monkeypatch.setattr("framing.corpus.run.Pool.results", losing)
-    with pytest.raises(RowsLost, match="17 documents were read and 16 have a row"):
-        run([str(corpus)], tmp_path / "out", model=bundle, options=OPTIONS)
-
-
-def test_two_in_one_folder(tmp_path, corpus, bundle):
-    (tmp_path / "out").mkdir()
-    with lock(tmp_path / "out"), pytest.raises(Busy, match="another run is writing to it"):
-        run([str(corpus)], tmp_path / "out", model=bundle)
-
-
-# --- the command ------------------------------------------------------------------------------
-
-
-def test_the_command_sums_up_and_goes_by_its_exit_code(tmp_path, corpus, bundle):
-    ended = framing_run(corpus, "-o", tmp_path / "out", "-m", bundle, "--workers", 1)
-    assert ended.returncode == 1
-    assert "53 scored + 9 errors" in ended.stderr
-    assert "a.jsonl: text from 'text', title from 'title', id from 'id'" in ended.stderr
-    assert ended.stdout == ""
-    good = framing_run(corpus / "pages" / "000.txt", "-o", tmp_path / "good", "-m", bundle)
-    assert good.returncode == 0
-    assert "1 rows in = 1 scored + 0 errors" in good.stderr
-
-
-def test_log_json(tmp_path, corpus, bundle):
-    ended = framing_run(corpus, "-o", tmp_path / "out", "-m", bundle, "--log-json")
-    events = [json.loads(line) for line in ended.stderr.splitlines()]
-    assert [e["event"] for e in events if e["event"] != "progress"] == ["overview", "done"]
-    last = events[-1]
-    assert last["rows_in"] == last["scored"] + last["copies"] + last["errors"] == 62
-    standing = [event for event in events if event["event"] == "progress"]
-    assert {"documents", "errors", "documents_a_second", "seconds_left"} <= standing[-1].keys()
-
-
-def test_dry_run_writes_nothing(tmp_path, corpus, bundle):
-    ended = framing_run(corpus, "-o", tmp_path / "out", "-m", bundle, "--dry-run")
-    assert ended.returncode == 0
-    assert "12 files" in ended.stdout
-    assert "62 documents" in ended.stdout
-    assert "as measured just now" in ended.stdout
-    assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize(
-    ("args", "line"),
-    [
-        (["gone", "-o", "out"], "gone: no such file or folder"),
-        (["."], "name the folder to write to"),
-        ([".", "-o", "out", "--shard", "4/3"], "--shard 4/3: give I/N"),
-        ([".", "-o", "out", "--dedup", "magic"], "there is only minhash"),
-    ],
-)
-def test_wrong_use_is_one_line(tmp_path, monkeypatch, args, line):
-    monkeypatch.chdir(tmp_path)
-    ended = framing_run(*args)
-    assert ended.returncode == 2
-    assert line in ended.stderr.splitlines()[-1]
-    assert "Traceback" not in ended.stderr
-
-
-def test_a_refused_bundle(tmp_path, corpus):
-    ended = framing_run(corpus, "-o", tmp_path / "out", "-m", tmp_path)
-    assert ended.returncode == 3
-
-
-# --- how it is shown --------------------------------------------------------------------------
-
-
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
-
-
-STATE = State(
-    "scoring",
-    counts=Counts(scored=290, copies=0, errors=10, passages=4000),
-    before=Counts(scored=100, passages=1000),
-    expected=1000,
-    exact=False,
-    seconds=20.0,
-)
-
-
-def test_rates_are_those_of_this_session():
-    assert STATE.documents_a_second == 10
-    assert STATE.passages_a_second == 150
-    assert STATE.seconds_left == 70
-    assert State("scoring").seconds_left is None
-
-
-def test_plain_lines_come_every_ten_seconds():
-    now, out = [0.0], io.StringIO()
-    running = Running(out, clock=lambda: now[0])
-    for second in range(25):
-        now[0] = float(second)
-        running.state(STATE)
-    first, *rest = out.getvalue().splitlines()
-    assert first == "going on: 100 documents were done before"
-    assert rest == 3 * [
-        "300 of about 1,000 documents, 4,000 passages, 10 errors; 10.0 documents/s, "
-        "150 passages/s; 70 s left"
-    ]
-
-
-def test_a_terminal_has_one_line_that_goes_away():
-    out = Terminal()
-    running = Running(out)
-    running.state(STATE)
-    running.clear()
-    _, drawn = out.getvalue().split("\n")
-    assert drawn.startswith("\r\x1b[K[#######.................] 300 of about 1,000")
-    assert out.getvalue().endswith("\r\x1b[K")
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"),
-    [(0, "0 s"), (99, "99 s"), (120, "2 min"), (7860, "2 h 11 min"), (360000, "4 days 4 h")],
-)
-def test_durations(seconds, said):
-    assert duration(seconds) == said
-
-
-def test_a_plan_that_measured_nothing():
-    seen = Overview((Shape(None, 2, "x.csv"),), 0, 2, True)
-    lines = plan_lines(Plan(2, 1_500_000, 1, seen, 0.0, 0.0), 4)
-    assert lines == [
-        "2 files, 1.5 MB, 2 documents (1 hidden entry left out)",
-        "x.csv and 1 file like it: no text column found",
-        "nothing at the beginning of the input could be scored",
-    ]
-
-
-def test_plan_measures(corpus, bundle):
-    planned = plan([str(corpus)], model=bundle, options=OPTIONS)
-    assert planned.overview.documents == 62
-    assert planned.seconds > 0
-
-
-def test_columns_that_no_table_has_are_refused_at_once(tmp_path, bundle):
-    (tmp_path / "in.csv").write_text("id,body\n1,The port was closed on Monday.\n")
-    options = RunOptions(columns=Choice(text="nope"))
-    with pytest.raises(RunRefused, match=r"text from 'nope'.*in\.csv"):
-        run([str(tmp_path / "in.csv")], tmp_path / "out", model=bundle, options=options)
-    done = run([str(tmp_path / "in.csv")], tmp_path / "out", model=bundle)
-    assert done.counts.scored == 1
-
-
-def test_the_summary_counts_the_reasons(tmp_path, bundle):
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "a.txt").write_text("The port was closed on Monday, the ministry said.")
-    (tmp_path / "in" / "b.txt").write_text("")
-    (tmp_path / "in" / "c.txt").write_bytes(bytes(range(256)) * 9)
-    done = run([str(tmp_path / "in")], tmp_path / "out", model=bundle)
-    assert done.reasons == {"empty": 1, "binary": 1}
-
-
-# --- memory -----------------------------------------------------------------------------------
-
-
-@pytest.mark.long
-def test_memory_does_not_grow_with_the_corpus(tmp_path, bundle):
-    """A million passages of the tiny bundle, all processes together."""
-    lines = [json.dumps({"id": str(i), "text": article(i, 25)}) for i in range(500)]
-    with (tmp_path / "in.jsonl").open("w") as file:
-        for _ in range(80):
-            file.writelines(line + "\n" for line in lines)
-    out = tmp_path / "out"
-    process = subprocess.Popen(
-        command(tmp_path / "in.jsonl", "-o", out, "-m", bundle, "--workers", 1),
-        stderr=subprocess.DEVNULL,
-        env=ENVIRONMENT,
-        start_new_session=True,
-    )
-    early, late = 0, 0
-    while process.poll() is None:
-        time.sleep(0.2)
-        resident = sum(processes_of(process.pid).values())
-        manifest = out / "manifest.jsonl"
-        done = manifest.read_bytes().count(b"\n") if manifest.exists() else 0
-        if 5 <= done < 16:
-            early = max(early, resident)
-        elif done >= 16:
-            late = max(late, resident)
-    assert process.returncode == 0
-    assert early
-    assert late < 1.05 * early

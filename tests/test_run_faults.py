@@ -19,7 +19,7 @@ from framing.corpus.work import Pool
 
 OPTIONS = RunOptions(documents=16)
 DIED = 9
-CALLS = ("create", "write", "fsync", "replace", "truncate", "mkdir", "unlink")
+CALLS = ("create", "write", "fsync", "replace", "truncate", "mkdir", "unlink", "rmdir")
 
 
 @dataclass
@@ -169,6 +169,26 @@ def test_death_at_every_step(corpus, start, tmp_path, how, stride):
         assert start(out, Fault(at, how))[0] == DIED
         assert start(out)[0] == 0
         assert written(out) == corpus[2], f"after death at step {at}"
+
+
+@STEPS
+def test_death_at_every_step_of_a_start_in_vain(corpus, start, tmp_path, monkeypatch, stride):
+    """Also while what it has made is taken back."""
+
+    def fails(*_):
+        raise OSError(errno.EIO, os.strerror(errno.EIO), "passages")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(running.manifest, "commit", fails)
+        error, calls = start(tmp_path / "vain")
+        assert error.errno == errno.EIO
+        assert not list(tmp_path.iterdir())
+        steps = range(stride - 1, calls, stride)
+        for at in steps:
+            assert start(tmp_path / str(at), Fault(at, "dies"))[0] == DIED
+    for at in steps:
+        assert start(tmp_path / str(at))[0] == 0
+        assert written(tmp_path / str(at)) == corpus[2], f"after death at step {at}"
 
 
 @STEPS

@@ -11,9 +11,11 @@ from typing import Annotated
 
 import typer
 
+from framing.cli.agreement import agreement
 from framing.cli.audit import audit
 from framing.cli.codebook import codebook_app
 from framing.cli.corpus import export, merge
+from framing.cli.distill import distill
 from framing.cli.ending import EXIT_CODES, TERMINATED, ending_well
 from framing.cli.run import run
 from framing.cli.score import score
@@ -33,7 +35,9 @@ app.command(epilog=EXIT_CODES)(score)
 app.command(epilog=EXIT_CODES)(run)
 app.command(epilog=EXIT_CODES)(export)
 app.command(epilog=EXIT_CODES)(merge)
+app.command(epilog=EXIT_CODES)(agreement)
 app.command(epilog=EXIT_CODES)(train)
+app.command(epilog=EXIT_CODES)(distill)
 app.command(epilog=EXIT_CODES)(evaluate)
 app.command(epilog=EXIT_CODES)(audit)
 app.add_typer(codebook_app, name="codebook")

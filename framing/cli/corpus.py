@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from framing.cli.ending import WRONG_USE, ending_well, fail
-from framing.cli.output import check_output, writing
+from framing.cli.output import check_output, format_of, writing
 
 
 class Format(StrEnum):
@@ -56,8 +56,7 @@ def export(
     """
     from framing.corpus.export import export as write
 
-    suffix = Path(output or "").suffix.lower().removeprefix(".")
-    form = format or (Format(suffix) if suffix in list(Format) else Format.csv)
+    form = format or format_of(output, {f".{form}": form for form in Format}, Format.csv)
     if output is None and form is Format.xlsx:
         fail(WRONG_USE, "xlsx does not go to the screen: name a file after -o")
     if output is not None:

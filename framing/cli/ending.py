@@ -73,12 +73,13 @@ def told(error: Exception) -> tuple[int, str]:
     from framing.corpus.manifest import RunRefused
     from framing.corpus.work import PoolBroken
     from framing.model.bundle import BundleError
+    from framing.study.agreement import AgreementError
     from framing.study.evaluate import EvaluationError
     from framing.train.recipe import TrainingError
 
     if isinstance(error, (CodebookError, CodedError, EvaluationError, TrainingError)):
         return WRONG_USE, str(error)
-    if isinstance(error, (RunRefused, Busy, InputError)):
+    if isinstance(error, (RunRefused, Busy, InputError, AgreementError)):
         return WRONG_USE, str(error)
     if isinstance(error, BundleError):
         return BUNDLE_REFUSED, str(error)

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from framing.cli.ending import WRONG_USE, fail
+
+_Format = TypeVar("_Format")
+
+
+def format_of(output: str | None, formats: Mapping[str, _Format], default: _Format) -> _Format:
+    """The format that the name after -o ends in; refuses an ending that is none of `formats`."""
+    suffix = Path(output or "").suffix.lower()
+    if not suffix:
+        return default
+    if suffix not in formats:
+        known = ", ".join(formats)
+        fail(WRONG_USE, f"{output}: {suffix} is none of {known}; end in one, or give --format")
+    return formats[suffix]
 
 
 def check_output(output: str, inputs: Iterable[str]) -> None:

@@ -19,7 +19,14 @@ from framing.cli.ending import (
     ending_well,
     fail,
 )
-from framing.cli.score import Unit
+from framing.cli.options import (
+    AnyLanguage,
+    Bundle,
+    MinConfidence,
+    PassageUnit,
+    TextColumn,
+    Unit,
+)
 
 if TYPE_CHECKING:
     from framing.corpus.run import Engine
@@ -49,32 +56,10 @@ def run(
             "--output", "-o", metavar="FOLDER", help="Where the tables go.", show_default=False
         ),
     ] = None,
-    model: Annotated[
-        str, typer.Option("--model", "-m", metavar="NAME|FOLDER", help="The model bundle.")
-    ] = "core-en",
-    unit: Annotated[
-        Unit,
-        typer.Option(
-            help="Passages as they stand in the article (headline, paragraph, list item), or "
-            "single sentences."
-        ),
-    ] = Unit.paragraph,
-    min_confidence: Annotated[
-        float | None,
-        typer.Option(
-            metavar="P",
-            min=0,
-            max=1,
-            help="Call a decision unsure where the model is less sure of it than this.",
-        ),
-    ] = None,
-    any_language: Annotated[
-        bool,
-        typer.Option(
-            "--any-language",
-            help="Score documents in a language that the model does not read, with a warning.",
-        ),
-    ] = False,
+    model: Bundle = "core-en",
+    unit: PassageUnit = Unit.paragraph,
+    min_confidence: MinConfidence = None,
+    any_language: AnyLanguage = False,
     include_text: Annotated[
         bool,
         typer.Option(
@@ -89,9 +74,15 @@ def run(
             help="Find near-copies, as of one agency's wire, and score only the first of a kind.",
         ),
     ] = None,
-    text_column: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The column or key that holds the text.")
-    ] = None,
+    fast: Annotated[
+        bool,
+        typer.Option(
+            "--fast",
+            help="Let the bundle's small first stage decide the passages that it is certain of; "
+            "the model card says how often it decides as the encoder would.",
+        ),
+    ] = False,
+    text_column: TextColumn = None,
     id_column: Annotated[
         str | None, typer.Option(metavar="NAME", help="... the documents' own ids.")
     ] = None,
@@ -144,7 +135,12 @@ def run(
         ),
     ] = False,
     log_json: Annotated[
-        bool, typer.Option("--log-json", help="Progress and summary as lines of JSON on stderr.")
+        bool,
+        typer.Option(
+            "--log-json",
+            help="Progress and summary as lines of JSON on stderr; with --dry-run the plan, on "
+            "stdout.",
+        ),
     ] = False,
 ) -> None:
     """Score a corpus: from a folder of articles to tens of millions of rows.
@@ -164,7 +160,7 @@ def run(
     from framing.corpus.run import run as score_corpus
     from framing.corpus.scoring import RunOptions
     from framing.model.encoder import available_cores
-    from framing.show.running import Running, plan_lines
+    from framing.show.running import Running, plan_json, plan_lines
     from framing.text.columns import Choice
 
     options = RunOptions(
@@ -173,6 +169,7 @@ def run(
         any_language=any_language,
         include_text=include_text,
         dedup=dedup is not None,
+        fast=fast,
         columns=Choice(
             text=text_column,
             id=id_column,
@@ -185,7 +182,7 @@ def run(
     if dry_run:
         here = workers or available_cores()
         planned = plan(inputs, model=model, options=options, workers=here)
-        print(*plan_lines(planned, here), sep="\n")
+        print(plan_json(planned, here) if log_json else "\n".join(plan_lines(planned, here)))
         raise typer.Exit(DONE)
     running = Running(sys.stderr, log_json)
     assert out is not None

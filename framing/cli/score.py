@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from framing.cli.ending import DONE, SOME_FAILED, WRONG_USE, ending_well, fail
-from framing.cli.output import check_output, writing
+from framing.cli.options import (
+    AnyLanguage,
+    Bundle,
+    MinConfidence,
+    PassageUnit,
+    TextColumn,
+    Unit,
+)
+from framing.cli.output import check_output, format_of, writing
 
 if TYPE_CHECKING:
     from framing.model.classifier import Model
@@ -23,13 +31,6 @@ if TYPE_CHECKING:
 EXAMPLE = Path(__file__).parents[1] / "examples" / "summit.txt"
 
 
-class Unit(StrEnum):
-    """What a passage is."""
-
-    paragraph = "paragraph"
-    sentence = "sentence"
-
-
 class Format(StrEnum):
     """How results are written."""
 
@@ -37,6 +38,9 @@ class Format(StrEnum):
     json = "json"
     jsonl = "jsonl"
     csv = "csv"
+
+
+_FORMATS = {".txt": Format.table} | {f".{form}": form for form in Format if form != Format.table}
 
 
 @ending_well()
@@ -53,16 +57,8 @@ def score(
     example: Annotated[
         bool, typer.Option("--example", help="Score the article that comes with framing.")
     ] = False,
-    model: Annotated[
-        str, typer.Option("--model", "-m", metavar="NAME|FOLDER", help="The model bundle.")
-    ] = "core-en",
-    unit: Annotated[
-        Unit,
-        typer.Option(
-            help="Passages as they stand in the article (headline, paragraph, list item), or "
-            "single sentences."
-        ),
-    ] = Unit.paragraph,
+    model: Bundle = "core-en",
+    unit: PassageUnit = Unit.paragraph,
     format: Annotated[
         Format | None,
         typer.Option(
@@ -79,26 +75,9 @@ def score(
         bool,
         typer.Option("--evidence", help="Show the words that led to each label (much slower)."),
     ] = False,
-    min_confidence: Annotated[
-        float | None,
-        typer.Option(
-            metavar="P",
-            min=0,
-            max=1,
-            help="Call a decision unsure where the model is less sure of it than this.",
-        ),
-    ] = None,
-    any_language: Annotated[
-        bool,
-        typer.Option(
-            "--any-language",
-            help="Score documents in a language that the model does not read, with a warning.",
-        ),
-    ] = False,
-    text_column: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="The column or key that holds the text of a record."),
-    ] = None,
+    min_confidence: MinConfidence = None,
+    any_language: AnyLanguage = False,
+    text_column: TextColumn = None,
 ) -> None:
     """Label every passage of articles: who speaks, in which tone, whose line, what for.
 
@@ -109,7 +88,7 @@ def score(
     chosen = [*(paths or []), *([str(EXAMPLE)] if example else [])]
     if not chosen:
         fail(WRONG_USE, "nothing to score: name a file, - for standard input, or --example")
-    form = format or _format_of(output)
+    form = format or format_of(output, _FORMATS, Format.table)
     if output is not None:
         check_output(output, chosen)
 
@@ -184,9 +163,3 @@ def _exit_code(failures: list[Failure]) -> int:
     if any(f.reason in (Reason.NOT_FOUND, Reason.IS_DIRECTORY) for f in failures):
         return WRONG_USE
     return SOME_FAILED if failures else DONE
-
-
-def _format_of(output: str | None) -> Format:
-    """The format that the output file's name ends in."""
-    suffix = Path(output or "").suffix.lower().removeprefix(".")
-    return Format(suffix) if suffix in list(Format) else Format.table

@@ -23,6 +23,7 @@ import orjson
 
 from framing.corpus.manifest import RunRefused, read_entries, read_pins, read_progress
 from framing.corpus.tables import DOCUMENTS, ERRORS, PASSAGES, Counts
+from framing.text.cells import cell
 
 Form = Literal["csv", "jsonl", "xlsx"]
 Row = tuple[Any, ...]
@@ -30,7 +31,6 @@ Row = tuple[Any, ...]
 #: The rows that a sheet of Excel holds, one of them for the names of the columns.
 MAX_SHEET_ROWS = 1_048_576
 _MAX_CELL = 32_767
-_FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 _ROWS_AT_A_TIME = 2048
 _CUT = " […]"
 # Excel wants a date of creation; the same rows shall give the same bytes.
@@ -93,15 +93,6 @@ def export(
     return Exported(rows, cut)
 
 
-def cell(value: Any) -> Any:
-    """`value` as a cell that no spreadsheet takes for a formula."""
-    if isinstance(value, list):
-        value = ";".join(map(str, value))
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return value
-
-
 def _row_count(counts: Counts, table: str) -> int:
     return {
         PASSAGES: counts.passages,
@@ -111,12 +102,14 @@ def _row_count(counts: Counts, table: str) -> int:
 
 
 def _head(path: Path) -> tuple[list[str], str]:
-    """The names of the columns, and the bundle that filled them."""
+    """The names of the columns, and the bundle (and first stage) that filled them."""
     import pyarrow.parquet as pq
 
     schema = pq.read_schema(path)
-    bundle = json.loads(schema.metadata[b"framing"])["provenance"]["bundle"]
-    return schema.names, f"{bundle['name']}@{bundle['fingerprint'][:12]}"
+    made_by = json.loads(schema.metadata[b"framing"])["provenance"]
+    bundle, first = made_by["bundle"], made_by.get("first_stage")
+    fast = f"+{first['fingerprint'][:12]}" if first else ""
+    return schema.names, f"{bundle['name']}@{bundle['fingerprint'][:12]}{fast}"
 
 
 def _rows(paths: Iterable[Path], model: str) -> Iterator[Row]:

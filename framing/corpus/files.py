@@ -13,7 +13,7 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 LOCK = ".lock"
@@ -54,6 +54,10 @@ class System:
     def unlink(self, path: Path) -> None:
         """Remove a file."""
         path.unlink()
+
+    def rmdir(self, path: Path) -> None:
+        """Remove an empty folder."""
+        path.rmdir()
 
 
 system = System()
@@ -115,26 +119,50 @@ def remove(*paths: Path) -> None:
             _sync_folder(folder)
 
 
+def remove_folders(*paths: Path) -> None:
+    """Remove folders in this order, as far as they are there and empty."""
+    for path in paths:
+        if path.is_dir() and not any(path.iterdir()):
+            with _naming(path):
+                system.rmdir(path)
+                _sync_folder(path.parent)
+
+
 @contextmanager
 def lock(folder: Path) -> Iterator[None]:
-    """Be the only one who writes to a folder; the lock goes with the process that holds it.
+    """Be the only one who writes to a folder, which is made where it is not there.
+
+    The lock goes with the process that holds it, which may also remove it, and the folder.
 
     Raises
     ------
     Busy
         At once, where another process holds it.
     """
-    with _naming(folder / LOCK):
-        file = system.create(folder / LOCK, 0)
+    file = _locked(folder)
     try:
-        try:
-            with _naming(folder / LOCK):
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Busy(f"{folder}: another run is writing to it; wait for it or stop it") from None
         yield
     finally:
         os.close(file)
+
+
+def _locked(folder: Path) -> int:
+    """The lock, held; taken again where the one who held it has removed it meanwhile."""
+    path = folder / LOCK
+    while True:
+        make_folder(folder)
+        with suppress(FileNotFoundError), _naming(path), ExitStack() as closing:
+            file = system.create(path, 0)
+            closing.callback(os.close, file)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Busy(
+                    f"{folder}: another run is writing to it; wait for it or stop it"
+                ) from None
+            if os.path.samestat(os.fstat(file), path.stat()):
+                closing.pop_all()
+                return file
 
 
 def sha256(data: bytes) -> str:

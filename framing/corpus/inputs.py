@@ -20,12 +20,12 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from framing.corpus.warc import Page as Page
-from framing.corpus.warc import is_archive, pages
+from framing.corpus.warc import pages
 from framing.text.arrow import rows_counted
 from framing.text.bytes_in import Unreadable
 from framing.text.columns import Choice, Columns
 from framing.text.document import Document, Failure, Reason
-from framing.text.readers import columns_of, is_table, read_named, with_damage
+from framing.text.readers import columns_of, is_archive, is_table, read_named, with_damage
 from framing.text.whole import read_whole
 
 #: A longer document is no article, and would keep a worker for hours.
@@ -85,6 +85,14 @@ class Item:
     source: int
     position: int
     content: Document | Failure | Unread | Page
+
+    @property
+    def id(self) -> str | None:
+        """The document's own id, as far as it is known."""
+        match self.content:
+            case Document(id=id) | Failure(id=id) | Page(url=id):
+                return id
+        return None
 
 
 def find_sources(inputs: Sequence[str]) -> Found:
@@ -235,6 +243,7 @@ def resolve(item: Item) -> Document | Failure:
             Reason.TOO_LARGE,
             f"more than {MAX_DOCUMENT_CHARACTERS // 2**20} million characters in one document: "
             "split it",
+            id=content.id,
         )
     return content
 
@@ -244,7 +253,7 @@ def _document(page: Page) -> Document | Failure:
     try:
         document = read_whole(page.data, page.kind, page.url, charset=page.charset)
     except Unreadable as reason:
-        return reason.failure(page.name)
+        return replace(reason.failure(page.name), id=page.url)
     host = urlsplit(page.url).hostname if re.match("https?://", page.url) else None
     return replace(
         with_damage(document),

@@ -26,6 +26,9 @@ RUN, SOURCES, MANIFEST, COPIES, LOG = (
     "log.jsonl",
 )
 
+_COPIES_PIN = "copies"  # its hash, which is known only when the copies have been found
+_FILES_NAMED = 3
+
 
 class RunRefused(Exception):  # noqa: N818 - a refusal, in one line: what, where, what to do
     """A folder in which this run cannot begin or go on."""
@@ -105,6 +108,48 @@ def resume(out: Path, sources: bytes) -> Progress:
     return progress
 
 
+def pin_copies(out: Path, found: bytes) -> None:
+    """Write down which documents are copies, and that this is what the run goes on with."""
+    files.write_whole(out / COPIES, found)
+    pins = {**(read_pins(out) or {}), _COPIES_PIN: files.sha256(found)}
+    files.write_whole(out / RUN, _json(pins, indent=1) + b"\n")
+
+
+def has_copies(out: Path) -> bool:
+    """Whether it is written down already which documents are copies.
+
+    Raises
+    ------
+    RunRefused
+        Something else is.
+    """
+    pinned = (read_pins(out) or {}).get(_COPIES_PIN)
+    if pinned is None or not (out / COPIES).exists():
+        return False
+    if files.sha256((out / COPIES).read_bytes()) != pinned:
+        raise RunRefused(
+            f"{out / COPIES} is not the file that the run wrote: put it back, or begin anew with "
+            "--restart"
+        )
+    return True
+
+
+def is_begun(out: Path) -> bool:
+    """Whether there is anything in the folder that was worth the work."""
+    return (out / COPIES).exists() or (
+        (out / MANIFEST).exists() and (out / MANIFEST).stat().st_size > 0
+    )
+
+
+def undo(out: Path) -> None:
+    """Take back a run that is not begun."""
+    # In this order a death anywhere leaves a run that goes on, or a folder where one can begin.
+    _sweep(out)
+    files.remove_folders(*(out / name for name in NAMES))
+    files.remove(out / RUN)
+    files.remove(out / SOURCES, out / MANIFEST)
+
+
 def commit(out: Path, entry: Entry, tables: Tables) -> None:
     """Write a shard's tables, then the line that makes them part of the run."""
     for name, data in zip(entry.files, tables.files.values(), strict=True):
@@ -174,7 +219,7 @@ def _sweep(out: Path) -> None:
     left = {
         path
         for name in NAMES
-        for path in (out / name).iterdir()
+        for path in (out / name).glob("*")
         if path.suffix in (".parquet", ".part")
     }
     if left:
@@ -230,22 +275,38 @@ def check_pins(out: Path, old: Mapping[str, Any], new: Mapping[str, Any], source
     Raises
     ------
     RunRefused
-        Names the first field that differs, with its old and new value.
+        Names every field that differs, with its old and new value.
     """
-    was, now = dict(_flat(old)), dict(_flat(new))
-    for field in [*was, *(name for name in now if name not in was)]:
-        a, b = was.get(field, "absent"), now.get(field, "absent")
-        if a == b:
-            continue
-        if field.startswith("sources."):
-            field, a, b = _changed_source(out, sources) or (field, a, b)
+    was, now = dict(_flat(_named(old))), dict(_flat(_named(new)))
+    changed: list[_Change] = [
+        (_told(field), was.get(field, "absent"), now.get(field, "absent"))
+        for field in was | now
+        if not field.startswith("sources.") and was.get(field) != now.get(field)
+    ]
+    if old.get("sources") != new["sources"]:
+        changed += _changed_sources(out, sources)
+    if changed:
+        named = (f"another {what}: {_short(a)} then, {_short(b)} now" for what, a, b in changed)
         raise RunRefused(
-            f"{out} was begun with another {_told(field)}: {_short(a)} then, {_short(b)} now; "
-            "put that back, name another folder after -o, or begin anew with --restart"
+            f"{out} was begun with {'; '.join(named)}; put that back, name another folder after "
+            "-o, or begin anew with --restart"
         )
 
 
-_OPTIONS = {"options.documents": "--shard-documents", "part": "--shard", "bundle.name": "--model"}
+_Change = tuple[str, Any, Any]
+_AS_LISTED = f"as in {SOURCES}"
+_OPTIONS = {"options.documents": "--shard-documents", "part": "--shard", "bundle": "--model"}
+
+
+def _named(pins: Mapping[str, Any]) -> dict[str, Any]:
+    """The pins that a new run has too, bundle and codebook each as a name with its fingerprint."""
+    return {
+        field: f"{value['name']} ({_short(value['fingerprint'])})"
+        if field in ("bundle", "codebook")
+        else value
+        for field, value in pins.items()
+        if field != _COPIES_PIN
+    }
 
 
 def _told(field: str) -> str:
@@ -258,24 +319,27 @@ def _told(field: str) -> str:
     return f"{field} ({option})" if option else field
 
 
-def _changed_source(out: Path, sources: bytes) -> tuple[str, Any, Any] | None:
-    """The first input file that is not what it was."""
+def _changed_sources(out: Path, sources: bytes) -> list[_Change]:
+    """The input files that are not what they were; the first of them, if they are many."""
     try:
         before = (out / SOURCES).read_bytes().splitlines()
         was = {row["name"]: row for row in map(json.loads, before)}
     except (OSError, ValueError):
-        return None
+        return [("input", _AS_LISTED, "another")]
     now = {row["name"]: row for row in map(json.loads, sources.splitlines())}
-    for name in [*was, *now]:
+    changed: list[_Change] = []
+    for name in was | now:
         a, b = was.get(name), now.get(name)
-        if a is None:
-            return f"input file {name}", "absent", "there"
-        if b is None:
-            return f"input file {name}", "there", "absent"
-        for field in ("size", "sha256"):
-            if a[field] != b[field]:
-                return f"{field} of input file {name}", a[field], b[field]
-    return "order of the input files", "as in " + SOURCES, "another"
+        if a is None or b is None:
+            there = {True: "there", False: "absent"}
+            changed.append((f"input file {name}", there[a is not None], there[b is not None]))
+        elif a != b:
+            field = "size" if a["size"] != b["size"] else "sha256"
+            changed.append((f"{field} of input file {name}", a[field], b[field]))
+    if len(changed) > _FILES_NAMED:
+        more = len(changed) - _FILES_NAMED
+        changed[_FILES_NAMED:] = [(f"state of {more:,} more input files", _AS_LISTED, "another")]
+    return changed or [("order of the input files", _AS_LISTED, "another")]
 
 
 def _flat(pins: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

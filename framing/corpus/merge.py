@@ -32,8 +32,8 @@ def merge(parts: Sequence[Path], out: Path) -> Counts:
     """
     pins = {**_checked(parts), "part": [1, 1]}
     listed = (parts[0] / SOURCES).read_bytes()
+    copies = manifest.has_copies(parts[0])
     manifest.read_pins(out)  # a folder that is not ours stays as it is, without a lock in it
-    files.make_folder(out)
     with files.lock(out):
         old = manifest.read_pins(out)
         if old is None:
@@ -43,7 +43,7 @@ def merge(parts: Sequence[Path], out: Path) -> Counts:
         progress = manifest.resume(out, listed)
         if progress.complete:
             return progress.counts
-        if (parts[0] / COPIES).exists():
+        if copies:
             files.write_whole(out / COPIES, (parts[0] / COPIES).read_bytes())
         for entry, part in islice(_in_order(parts), progress.shards, None):
             manifest.commit(out, entry, _tables(entry, part))

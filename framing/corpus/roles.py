@@ -141,8 +141,7 @@ def work(link: Link, task: bytes, threads: int, memory: int) -> None:
 
 def _without(shard: Shard, given_up: dict[int, Failure]) -> Shard:
     """The shard with failures in the place of what ended a worker."""
-    held = tuple(
-        replace(item, content=given_up.get(index, item.content))
-        for index, item in enumerate(shard.items)
-    )
-    return replace(shard, items=held)
+    held = list(shard.items)
+    for index, failure in given_up.items():
+        held[index] = replace(held[index], content=replace(failure, id=held[index].id))
+    return replace(shard, items=tuple(held))

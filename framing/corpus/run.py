@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,13 +21,14 @@ from typing import Any, Protocol
 from framing.corpus import files, manifest
 from framing.corpus.environment import environment
 from framing.corpus.inputs import Source, find_sources
-from framing.corpus.manifest import COPIES, LOG, Entry, Progress, RunRefused
+from framing.corpus.manifest import COPIES, Entry, Progress, RunRefused
 from framing.corpus.roles import Feed, Task
-from framing.corpus.scoring import RunOptions, Scoring, provenance
+from framing.corpus.scoring import RunOptions, Scoring, open_for, provenance
+from framing.corpus.session import held
 from framing.corpus.survey import Overview, overview
 from framing.corpus.tables import SCHEMA, Counts
 from framing.corpus.work import Done, Pool
-from framing.model.bundle import Bundle, find_bundle, open_bundle
+from framing.model.bundle import Bundle
 from framing.text.columns import Choice
 
 Part = tuple[int, int]
@@ -102,8 +102,9 @@ class State:
 class Summary:
     """What a run did: ``rows_in == scored + copies + errors``, or it would not have ended.
 
-    `counts` are of the whole run, `before` those that earlier sessions had done, `seconds` of
-    this one, `reasons` how many errors there are of each reason.
+    `counts` are of the whole run, `before` those that earlier sessions had done, `hidden` how many
+    hidden files and folders were left out of the input, `seconds` of this session, `reasons` how
+    many errors there are of each reason.
     """
 
     out: Path
@@ -111,6 +112,7 @@ class Summary:
     counts: Counts
     before: Counts
     shards: int
+    hidden: int
     seconds: float
     reasons: Mapping[str, int]
 
@@ -187,11 +189,11 @@ def run(
     out = Path(out)
     manifest.check_folder(out)  # before there is a lock in it
     _check_apart(inputs, out)
-    files.make_folder(out)
-    with files.lock(out), _logged(out, workers):
-        bundle = open_bundle(find_bundle(model))
+    with held(out, workers):
+        bundle = open_for(model, options)
         on_progress(State("inputs"))
-        sources = find_sources(inputs).sources
+        found = find_sources(inputs)
+        sources = found.sources
         listed = _listed(sources)
         pins = _pins(bundle, options, part, sources, listed)
         old = None if restart else manifest.read_pins(out)
@@ -207,7 +209,7 @@ def run(
             seen = overview(sources, options.columns)
             on_overview(seen)
             feed = Feed(sources, options.columns, documents=options.documents, size=options.size)
-            if options.dedup and not (out / COPIES).exists():
+            if options.dedup and not manifest.has_copies(out):
                 from framing.corpus.dedup import Sketching
 
                 state = State("copies", expected=seen.documents, exact=seen.exact)
@@ -226,7 +228,16 @@ def run(
     counts = progress.counts
     seconds = time.monotonic() - began
     reasons = _reasons(out) if counts.errors else {}
-    return Summary(out, counts.documents, counts, before.counts, progress.shards, seconds, reasons)
+    return Summary(
+        out,
+        counts.documents,
+        counts,
+        before.counts,
+        progress.shards,
+        found.hidden,
+        seconds,
+        reasons,
+    )
 
 
 def plan(
@@ -244,7 +255,7 @@ def plan(
         As for :func:`run`.
     """
     options = options or RunOptions()
-    bundle = open_bundle(find_bundle(model))
+    bundle = open_for(model, options)
     found = find_sources(inputs)
     seen = overview(found.sources, options.columns)
     feed = Feed(found.sources, options.columns, documents=_PLAN_DOCUMENTS)
@@ -299,7 +310,7 @@ def _find_copies(out: Path, pool: Results, tell: Tell) -> None:
             for key, sketch in done.result:
                 firsts.add(key, sketch)
         tell(Counts(scored=looked_at))
-    files.write_whole(out / COPIES, firsts.copies().to_bytes())
+    manifest.pin_copies(out, firsts.copies().to_bytes())
 
 
 def _telling(on_progress: Callable[[State], None], state: State) -> Tell:
@@ -362,32 +373,6 @@ def _reasons(out: Path) -> dict[str, int]:
     for path in sorted((out / "errors").glob("*.parquet")):
         found.update(pq.read_table(path, columns=["reason"])["reason"].to_pylist())
     return dict(found.most_common())
-
-
-@contextmanager
-def _logged(out: Path, workers: int) -> Iterator[None]:
-    """Note in `log.jsonl`, which is no part of the output, when, where and how a session went."""
-
-    def note(event: str) -> None:
-        row = {
-            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "host": socket.gethostname(),
-            "process": os.getpid(),
-            "workers": workers,
-            "event": event,
-        }
-        files.append_line(out / LOG, json.dumps(row).encode())
-
-    if (out / LOG).exists():
-        files.mend(out / LOG)
-    note("began")
-    try:
-        yield
-    except BaseException as error:
-        with suppress(OSError):  # where the disk is full, the error itself is what matters
-            note(" ".join(f"stopped: {type(error).__name__} {error}".split()))
-        raise
-    note("done")
 
 
 def _rate(count: int, seconds: float) -> float:

@@ -6,15 +6,18 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import partial
 
-from framing.corpus.inputs import resolve
+from framing.corpus.inputs import Item, resolve
+from framing.corpus.manifest import RunRefused
 from framing.corpus.shard import Shard
 from framing.corpus.tables import NAMES, Rows, Tables, schema
-from framing.model.bundle import Bundle, BundleError
+from framing.model.bundle import Bundle, BundleError, find_bundle, open_bundle
 from framing.model.classifier import Model, Unit, load
+from framing.model.first_stage import open_first_stage
 from framing.model.scored import Provenance
 from framing.model.stream import Options, score_batch, with_language
 from framing.text.columns import Choice
 from framing.text.document import Document, Failure, Reason
+from framing.text.segment import segment, titled
 
 Beat = Callable[..., None]
 
@@ -29,7 +32,8 @@ class RunOptions:
     """All that decides what a run writes, beside its input, its bundle and the version.
 
     The first three are those of `framing score`. `include_text` adds each passage's text to its
-    row. With `dedup`, near-copies are found and only the first of a kind is scored. `columns`
+    row. With `dedup`, near-copies are found and only the first of a kind is scored. With `fast`,
+    the bundle's first stage decides the passages that it is certain of. `columns`
     are those the user names. A shard holds at most `documents` documents, and no more than one
     where they carry more than `size` bytes.
     """
@@ -39,6 +43,7 @@ class RunOptions:
     any_language: bool = False
     include_text: bool = False
     dedup: bool = False
+    fast: bool = False
     columns: Choice = field(default_factory=Choice)
     documents: int = 256
     size: int = 4 << 20
@@ -67,7 +72,7 @@ class Scoring:
         BundleError
             The bundle is refused, or is not the one the run began with.
         """
-        model = load(self.bundle, threads=threads)
+        model = load(self.bundle, threads=threads, fast=self.options.fast)
         if model.fingerprint != self.fingerprint:
             raise BundleError(
                 self.bundle, None, "is no longer the bundle the run began with", "put that back"
@@ -75,9 +80,36 @@ class Scoring:
         return partial(score_shard, model, self.options)
 
 
+def open_for(model: str, options: RunOptions) -> Bundle:
+    """Open the bundle of a run, with a first stage where one is asked for.
+
+    Raises
+    ------
+    BundleError
+        It is refused.
+    RunRefused
+        It cannot do what the options ask for.
+    """
+    bundle = open_bundle(find_bundle(model))
+    if options.fast and bundle.first_stage is None:
+        raise RunRefused(
+            f"bundle {bundle.path} has no first stage for --fast: leave that out, or distil one "
+            "with `framing distill`"
+        )
+    if options.fast and options.min_confidence is not None:
+        raise RunRefused(
+            "--fast keeps what it promises at the bundle's own unsure bands: leave "
+            "--min-confidence out"
+        )
+    if options.fast:
+        open_first_stage(bundle)  # a wrong one is refused before anything begins
+    return bundle
+
+
 def provenance(model: Model | Bundle, options: RunOptions) -> Provenance:
     """What made the tables of a run."""
-    return Provenance.of(model, asdict(options))
+    first_stage = model.first_stage if options.fast else None
+    return Provenance.of(model, asdict(options), first_stage)
 
 
 def score_shard(
@@ -109,7 +141,7 @@ def score_shard(
             if not careful:
                 raise
             item = shard.items[start]
-            rows.failed(shard.names[item.source], item.position, None, _crashed(crash))
+            rows.failed(shard.names[item.source], item.position, _crashed(crash, item))
     return rows.tables()
 
 
@@ -117,14 +149,11 @@ def _add(part: range, model: Model, options: Options, shard: Shard, beat: Beat, 
     """Read and score some of the items together; their rows come last, and all of them."""
     places = [(shard.names[shard.items[i].source], shard.items[i].position) for i in part]
     contents: list[Document | Failure] = []
-    ids: list[str | None] = []
     for i, (name, _) in zip(part, places, strict=True):
         beat(i)
-        content = resolve(shard.items[i])
-        ids.append(content.id if isinstance(content, Document) else None)
-        contents.append(with_language(model, name, content, options))
+        contents.append(with_language(model, name, resolve(shard.items[i]), options))
     copies = {
-        i: content
+        i: titled(content, segment(content))
         for i, content in zip(part, contents, strict=True)
         if i in shard.copies and isinstance(content, Document)
     }
@@ -135,17 +164,18 @@ def _add(part: range, model: Model, options: Options, shard: Shard, beat: Beat, 
     ]
     beat(part[0], sum(len(c.text) for _, c in to_score if isinstance(c, Document)))
     results = iter(list(score_batch(model, to_score, options)))
-    for i, (name, position), id in zip(part, places, ids, strict=True):
+    for i, (name, position) in zip(part, places, strict=True):
         if i in copies:
             source, first = shard.copies[i]
             rows.copy(name, position, copies[i], (shard.names[source], first))
         elif isinstance(result := next(results), Failure):
-            rows.failed(name, position, id, result)
+            rows.failed(name, position, result)
         else:
             rows.scored(name, position, result)
 
 
-def _crashed(crash: BaseException) -> Failure:
+def _crashed(crash: BaseException, item: Item) -> Failure:
     reason = Reason.TOO_LARGE if isinstance(crash, MemoryError) else Reason.CRASHED
     what = " ".join(f"{type(crash).__name__}: {crash}".split())
-    return Failure("", reason, f"reading or scoring failed on it ({what:.200})")
+    message = f"reading or scoring failed on it ({what:.200})"
+    return Failure("", reason, message, id=item.id)

@@ -9,9 +9,8 @@ from multiprocessing.connection import wait
 
 from framing.corpus.child import Child, Link
 from framing.corpus.inputs import Source, estimate, guess
-from framing.corpus.warc import is_archive
 from framing.text.columns import Choice, Columns
-from framing.text.readers import is_table
+from framing.text.readers import is_archive, is_table
 
 _LOOKED_AT = 50  # tables and archives; the others are taken to be like them
 
@@ -52,10 +51,9 @@ def overview(sources: Sequence[Source], choice: Choice, seconds: float = 20) -> 
     columns: Counter[Columns | None] = Counter()
     examples: dict[Columns | None, str] = {}
     counted, size, exact = 0, 0, len(many) == len(looked_at)
-    for source, (found, documents, certain) in zip(
-        looked_at, _answers(looked_at, choice, seconds), strict=True
-    ):
-        if is_table(source.path):
+    for source, answer in zip(looked_at, _answers(looked_at, choice, seconds), strict=True):
+        found, documents, certain = answer or _UNKNOWN
+        if is_table(source.path) and answer is not None:
             columns[found] += 1
             examples.setdefault(found, source.name)
         counted, size, exact = counted + documents, size + source.size, exact and certain
@@ -69,12 +67,12 @@ def overview(sources: Sequence[Source], choice: Choice, seconds: float = 20) -> 
 
 
 _Answer = tuple[Columns | None, int, bool]
-_UNREADABLE: _Answer = (None, 1, False)  # a row among the errors
+_UNKNOWN: _Answer = (None, 1, False)
 
 
-def _answers(sources: Sequence[Source], choice: Choice, seconds: float) -> list[_Answer]:
+def _answers(sources: Sequence[Source], choice: Choice, seconds: float) -> list[_Answer | None]:
     """Columns and documents of each source; a child that dies or dawdles costs one source."""
-    answers: list[_Answer] = []
+    answers: list[_Answer | None] = []
     while len(answers) < len(sources):
         child = Child(_look, sources[len(answers) :], choice)
         try:
@@ -85,7 +83,7 @@ def _answers(sources: Sequence[Source], choice: Choice, seconds: float) -> list[
         finally:
             child.end()
         if len(answers) < len(sources):
-            answers.append(_UNREADABLE)
+            answers.append(None)
     return answers
 
 

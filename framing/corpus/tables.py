@@ -3,8 +3,9 @@
 passages
     A row for each passage: `source_file`, `position`, `id`, `passage` (its index in the
     document), `start` and `end` (character offsets into the document's text), `kind`, `words`,
-    `labels`, `unsure`, a calibrated probability `p_<label>` for every label, and `text` where
-    the run includes it.
+    `labels`, `unsure`, a calibrated probability `p_<label>` for every label, of a fast run the
+    `stage` that decided it (1 the first stage, 2 the encoder), and `text` where the run includes
+    it.
 documents
     A row for each scored document and each copy of one: `source_file`, `position`, `id`,
     `title`, `source`, `author`, `language`, `date`, `body_start`, `copy_of_file` and
@@ -88,6 +89,7 @@ def schema(
         fields |= dict.fromkeys(("passage", "start", "end"), short) | {"kind": text, "words": short}
         fields |= dict.fromkeys(("labels", "unsure"), pa.list_(text))
         fields |= dict.fromkeys((f"p_{label}" for label in labels), real)
+        fields |= {"stage": pa.int8()} if provenance.first_stage else {}
         fields |= {"text": text} if include_text else {}
     elif table == DOCUMENTS:
         fields |= dict.fromkeys(_STRING_COLUMNS, text) | {"body_start": short}
@@ -137,10 +139,10 @@ class Rows:
         self._add(DOCUMENTS, row | {"copy_of_file": first[0], "copy_of_position": first[1]})
         self._copies += 1
 
-    def failed(self, file: str, position: int, id: str | None, failure: Failure) -> None:
+    def failed(self, file: str, position: int, failure: Failure) -> None:
         """Take in what could not be scored."""
-        row = {"source_file": file, "position": position, "id": id, "reason": str(failure.reason)}
-        self._add(ERRORS, row | {"message": failure.message, "where": failure.where})
+        row = {"source_file": file, "position": position, **failure.to_dict()}
+        self._add(ERRORS, row)
         self._errors += 1
 
     def tables(self) -> Tables:
@@ -179,6 +181,7 @@ def _passage(passage: ScoredPassage) -> dict[str, Any]:
         "words": passage.words,
         "labels": passage.labels,
         "unsure": passage.unsure,
+        "stage": passage.stage,
         "text": passage.text,
     }
 

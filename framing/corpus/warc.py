@@ -52,14 +52,6 @@ class Page:
     charset: str | None
 
 
-def is_archive(path: Path) -> bool:
-    """Whether a file, by its name, is a web archive."""
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] in _COMPRESSIONS:
-        suffixes.pop()
-    return suffixes[-1:] == [".warc"] or suffixes[-2:] == [".warc", ".wet"]
-
-
 def pages(path: Path, name: str) -> Iterator[Page | Failure]:
     """Read the pages, texts and PDFs that servers sent; all other records are passed over.
 

@@ -2,8 +2,9 @@
 
 A bundle holds `manifest.json`, `codebook.yaml`, `decisions.json`, `README.md` (the model card)
 and the model: `model.onnx` and `tokenizer.json` (kind "encoder") or `baseline.json` and
-`baseline.npz` (kind "tfidf"). `training.json` and `metrics.json` may tell where it came from and
-how well it does; they are kept, not used. There is no pickle anywhere.
+`baseline.npz` (kind "tfidf"). An encoder may have a `first_stage.npz` for fast runs beside it.
+`training.json`, `metrics.json` and other records may tell where it came from and how well it does;
+they are kept, not used. There is no pickle anywhere.
 
 The manifest lists the size and SHA-256 of every other file. Opening a bundle reads each file
 once, hashes those bytes and parses the very same bytes, so nothing can change in between.
@@ -32,12 +33,13 @@ from framing.model.manifest import (
     ARRAYS,
     CODEBOOK,
     DECISIONS,
+    FIRST_STAGE,
     FORMAT,
     KINDS,
     LARGEST,
     MANIFEST,
+    MAY_HOLD,
     MODEL,
-    RECORDS,
     TOKENIZER,
     ManifestRefused,
     check_manifest,
@@ -68,7 +70,7 @@ class Bundle:
     """An opened bundle: everything checked, the model's own files still as bytes.
 
     `fingerprint` identifies what the bundle does: it covers kind, labels, `max_tokens` and every
-    file but the card and the records.
+    file but the card, the records and the first stage, which changes nothing where it is not used.
     """
 
     path: Path
@@ -82,6 +84,12 @@ class Bundle:
     codebook: Codebook
     decisions: Decisions
     files: Mapping[str, bytes] = field(repr=False, compare=False)
+
+    @property
+    def first_stage(self) -> str | None:
+        """The fingerprint of the first stage, where there is one."""
+        data = self.files.get(FIRST_STAGE)
+        return None if data is None else sha256(data).hexdigest()
 
 
 def open_bundle(path: str | os.PathLike[str]) -> Bundle:
@@ -120,7 +128,7 @@ def write_bundle(
     Parameters
     ----------
     folder
-        Holds the files of `kind` (see `KINDS`), perhaps `RECORDS`, and nothing else.
+        Holds the files of `kind` (see `KINDS`), perhaps some of `MAY_HOLD`, and nothing else.
     name
         What provenance will call the bundle.
     max_tokens
@@ -132,8 +140,8 @@ def write_bundle(
         A file is missing, superfluous or not one that `open_bundle` would accept.
     """
     folder = Path(folder)
-    present = _check_listing(folder, KINDS[kind] | RECORDS)
-    names = sorted(KINDS[kind] | (RECORDS & present))
+    present = _check_listing(folder, KINDS[kind] | MAY_HOLD[kind])
+    names = sorted(KINDS[kind] | (MAY_HOLD[kind] & present))
     files = {file: _read(folder, file, LARGEST[file]) for file in names}
     codebook = _read_codebook(folder, files[CODEBOOK])
     manifest: dict[str, Any] = {
@@ -256,6 +264,9 @@ def _check_content(folder: Path, manifest: Mapping[str, Any], files: Mapping[str
             check_tokenizer(parse_json(files[TOKENIZER]))
             at = MODEL
             check_onnx(files[MODEL])
+            if FIRST_STAGE in files:
+                at = FIRST_STAGE
+                _check_archive(files[at])
         else:
             at = ARRAYS
             _check_archive(files[ARRAYS])

@@ -27,7 +27,7 @@ from framing.model.scored import (
 )
 from framing.text.document import Document, Passage
 from framing.text.normalize import Normalized, normalize
-from framing.text.segment import segment
+from framing.text.segment import segment, titled
 
 Unit = Literal["paragraph", "sentence"]
 
@@ -42,7 +42,12 @@ class Engine(Protocol):
         """Score texts, (n, labels)."""
 
 
-def load(name_or_path: str | os.PathLike[str] = "core-en", *, threads: int | None = None) -> Model:
+def load(
+    name_or_path: str | os.PathLike[str] = "core-en",
+    *,
+    threads: int | None = None,
+    fast: bool = False,
+) -> Model:
     """Load a bundle by name ("core-en", "core-en-tfidf") or from a folder.
 
     Parameters
@@ -52,6 +57,8 @@ def load(name_or_path: str | os.PathLike[str] = "core-en", *, threads: int | Non
     threads
         How many batches to compute at a time; all cores available to the process by default.
         Results do not depend on it.
+    fast
+        Let the bundle's first stage decide the passages that it is certain of.
 
     Raises
     ------
@@ -59,7 +66,8 @@ def load(name_or_path: str | os.PathLike[str] = "core-en", *, threads: int | Non
         One line that says which file of the bundle is refused, why, and what to do.
     """
     bundle = open_bundle(find_bundle(name_or_path))
-    return Model(bundle, _engine(bundle, threads))
+    engine = _engine(bundle, threads)
+    return Model(bundle, _behind_first_stage(bundle, engine) if fast else engine)
 
 
 class Model:
@@ -67,8 +75,9 @@ class Model:
 
     Attributes
     ----------
-    name, fingerprint, language
-        The bundle's: what it is called, what it does (SHA-256), what it reads.
+    name, fingerprint, first_stage, language
+        The bundle's: what it is called, what it does (SHA-256), what the first stage that it may
+        hold does, what it reads.
     labels
         In codebook order, the order of every probability array.
     decisions, thresholds
@@ -81,6 +90,7 @@ class Model:
     def __init__(self, bundle: Bundle, engine: Engine) -> None:
         self.name: str = bundle.name
         self.fingerprint: str = bundle.fingerprint
+        self.first_stage: str | None = bundle.first_stage
         self.language: str = bundle.language
         self.labels: tuple[str, ...] = bundle.labels
         self.decisions: Decisions = bundle.decisions
@@ -96,7 +106,7 @@ class Model:
 
         A text's row depends on that text alone: not on the others, their order or the threads.
         """
-        return self._probabilities([normalize(text).text for text in texts])
+        return self._calibrate(self._engine.logits([normalize(text).text for text in texts]))
 
     def score(
         self,
@@ -155,9 +165,6 @@ class Model:
             raise TypeError(f"bundle {self.name} has no encoder, so no embeddings")
         return self._engine.embed([normalize(text).text for text in texts])
 
-    def _probabilities(self, clean: Sequence[str]) -> NDArray[np.float64]:
-        return self._calibrate(self._engine.logits(clean))
-
     def _calibrate(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
         return np.round(self.decisions.calibrate(logits), DIGITS)
 
@@ -178,7 +185,7 @@ class Model:
         self, readings: Sequence[_Reading], options: _Options
     ) -> Iterator[ScoredDocument]:
         clean = [c.text for reading in readings for c in reading.clean]
-        logits = self._engine.logits(clean)
+        logits, stages = self._staged(clean)
         rows = [
             tuple(map(Prediction, self.labels, p, d))
             for p, d in self._decide(self._calibrate(logits), options.min_confidence)
@@ -187,7 +194,11 @@ class Model:
         at = 0
         for reading in readings:
             here = slice(at, at := at + len(reading.passages))
-            passages = reading.scored(rows[here], spans[here] if spans is not None else None)
+            passages = reading.scored(
+                rows[here],
+                spans[here] if spans is not None else None,
+                stages[here] if stages is not None else None,
+            )
             yield ScoredDocument(
                 document=reading.document,
                 passages=passages,
@@ -196,6 +207,15 @@ class Model:
                 warnings=reading.warnings(self.language),
                 provenance=Provenance.of(self, asdict(options)),
             )
+
+    def _staged(self, clean: Sequence[str]) -> tuple[NDArray[np.float32], list[int] | None]:
+        """Logits, and with a first stage which stage each passage's are from."""
+        from framing.model.first_stage import Cascade
+
+        if not isinstance(self._engine, Cascade):
+            return self._engine.logits(clean), None
+        logits, stages = self._engine.staged(clean)
+        return logits, stages.tolist()
 
     def _decide(
         self, probabilities: NDArray[np.float64], min_confidence: float | None
@@ -244,9 +264,8 @@ class _Reading:
         if isinstance(document, str):
             document = Document(id="text", text=document)
         passages = tuple(segment(document, unit))
-        return cls(
-            document, passages, tuple(normalize(document.text[p.start : p.end]) for p in passages)
-        )
+        clean = tuple(normalize(document.text[p.start : p.end]) for p in passages)
+        return cls(titled(document, passages), passages, clean)
 
     @property
     def share(self) -> float:
@@ -272,6 +291,7 @@ class _Reading:
         self,
         rows: Sequence[tuple[Prediction, ...]],
         spans: Sequence[Mapping[str, tuple[Span, ...]]] | None,
+        stages: Sequence[int] | None,
     ) -> tuple[ScoredPassage, ...]:
         """The passages with their predictions, and evidence in offsets of the document."""
         return tuple(
@@ -282,6 +302,7 @@ class _Reading:
                 text=self.document.text[passage.start : passage.end],
                 predictions=rows[i],
                 evidence=None if spans is None else self._placed(i, spans[i]),
+                stage=None if stages is None else stages[i],
             )
             for i, passage in enumerate(self.passages)
         )
@@ -325,6 +346,15 @@ def _profile(passages: Sequence[ScoredPassage], codebook: Codebook) -> Profile:
 
 def _ratio(part: int, whole: int) -> float:
     return round(part / whole, DIGITS) if whole else 0.0
+
+
+def _behind_first_stage(bundle: Bundle, engine: Engine) -> Engine:
+    from framing.model.encoder import Encoder
+    from framing.model.first_stage import Cascade, open_first_stage
+
+    first = open_first_stage(bundle)
+    assert isinstance(engine, Encoder)  # no other kind holds a first stage
+    return Cascade(first, engine, bundle.decisions)
 
 
 def _engine(bundle: Bundle, threads: int | None) -> Engine:

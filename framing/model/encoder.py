@@ -77,7 +77,7 @@ class Encoder:
         self._tokenizer = self._open_tokenizer(tokenizer)
         self._session = self._open_session(model)
         self._logits, self._embedding = (o.name for o in self._session.get_outputs())
-        probe = list(self._windows("."))
+        probe = list(self.windows("."))
         self.labels = self._run(probe, self._logits).shape[1]
         self.width = self._run(probe, self._embedding).shape[1]
 
@@ -97,7 +97,7 @@ class Encoder:
         """One row of `output` per text; what has the same tokens is computed once."""
         rows: dict[bytes, int] = {}
         windows = [
-            [rows.setdefault(ids.tobytes(), len(rows)) for ids in self._windows(text)]
+            [rows.setdefault(ids.tobytes(), len(rows)) for ids in self.windows(text)]
             for text in texts
         ]
         values = self._run([np.frombuffer(key, np.int64) for key in rows], output)
@@ -109,7 +109,7 @@ class Encoder:
                 row /= len(parts)
         return out
 
-    def _windows(self, text: str) -> Iterator[NDArray[np.int64]]:
+    def windows(self, text: str) -> Iterator[NDArray[np.int64]]:
         """The token numbers of a text, in windows of at most `max_tokens` with special tokens."""
         encoding = self._tokenize(text)
         ids = np.array(encoding.ids or [0], np.int64)

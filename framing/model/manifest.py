@@ -16,12 +16,20 @@ DECISIONS = "decisions.json"
 MODEL = "model.onnx"
 TOKENIZER = "tokenizer.json"
 TABLE, ARRAYS = "baseline.json", "baseline.npz"
-RECORDS = frozenset({"training.json", "metrics.json", "audit.json", "benchmarks.json"})
+FIRST_STAGE = "first_stage.npz"
+RECORDS = frozenset(
+    {"training.json", "metrics.json", "audit.json", "benchmarks.json", "first_stage.json"}
+)
 
 Kind = Literal["encoder", "tfidf"]
 KINDS: Mapping[str, frozenset[str]] = {
     "encoder": frozenset({CARD, CODEBOOK, DECISIONS, MODEL, TOKENIZER}),
     "tfidf": frozenset({CARD, CODEBOOK, DECISIONS, TABLE, ARRAYS}),
+}
+# What a bundle of a kind may hold besides, and what it does otherwise does not depend on.
+MAY_HOLD: Mapping[str, frozenset[str]] = {
+    "encoder": RECORDS | {FIRST_STAGE},
+    "tfidf": RECORDS,
 }
 _MB = 1 << 20
 LARGEST = {
@@ -33,6 +41,7 @@ LARGEST = {
     TOKENIZER: 64 * _MB,
     TABLE: 64 * _MB,
     ARRAYS: 512 * _MB,
+    FIRST_STAGE: 64 * _MB,
     **dict.fromkeys(RECORDS, 4 * _MB),
 }
 _FIELDS = {"format", "name", "kind", "labels", "max_tokens", "language", "created_with"} | {
@@ -83,7 +92,7 @@ def check_manifest(raw: bytes) -> dict[str, Any]:
     if m["kind"] != "encoder" and tokens is not None:
         _refuse(f"max_tokens must be null for kind {m['kind']}")
     files = m["files"]
-    if not isinstance(files, dict) or set(files) - RECORDS != KINDS[m["kind"]]:
+    if not isinstance(files, dict) or set(files) - MAY_HOLD[m["kind"]] != KINDS[m["kind"]]:
         _refuse(f"files must list exactly {', '.join(sorted(KINDS[m['kind']]))}")
     for name, entry in files.items():
         if not isinstance(entry, dict) or set(entry) != {"size", "sha256"}:
@@ -98,8 +107,12 @@ def check_manifest(raw: bytes) -> dict[str, Any]:
 
 
 def fingerprint(manifest: Mapping[str, Any]) -> str:
-    """SHA-256 of what decides the bundle's behaviour; card, records, name and version do not."""
-    about = RECORDS | {CARD}
+    """SHA-256 of what decides the bundle's behaviour.
+
+    Card, records, name and version do not, and the first stage only where it is asked for: it has
+    a fingerprint of its own.
+    """
+    about = RECORDS | {CARD, FIRST_STAGE}
     behaviour = {
         "kind": manifest["kind"],
         "labels": manifest["labels"],

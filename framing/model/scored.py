@@ -45,7 +45,10 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class ScoredPassage:
-    """One passage with a prediction for every label of the codebook, in codebook order."""
+    """One passage with a prediction for every label of the codebook, in codebook order.
+
+    `stage` says of a fast run which stage decided it: 1 the first, 2 the encoder.
+    """
 
     start: int
     end: int
@@ -53,6 +56,7 @@ class ScoredPassage:
     text: str
     predictions: tuple[Prediction, ...]
     evidence: Mapping[str, tuple[Span, ...]] | None = None
+    stage: int | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -156,7 +160,10 @@ class Labeller(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """What made a result: enough to make the same bytes again."""
+    """What made a result: enough to make the same bytes again.
+
+    `first_stage` is the fingerprint of the first stage where one was used.
+    """
 
     framing: str
     bundle: str
@@ -164,9 +171,12 @@ class Provenance:
     codebook: str
     codebook_fingerprint: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    first_stage: str | None = None
 
     @classmethod
-    def of(cls, made_by: Labeller, options: Mapping[str, Any]) -> Provenance:
+    def of(
+        cls, made_by: Labeller, options: Mapping[str, Any], first_stage: str | None = None
+    ) -> Provenance:
         """What a model or its bundle makes with these options, by this version of framing."""
         return cls(
             framing=__version__,
@@ -175,13 +185,16 @@ class Provenance:
             codebook=made_by.codebook.name,
             codebook_fingerprint=made_by.codebook.fingerprint,
             options=options,
+            first_stage=first_stage,
         )
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-ready data."""
+        first = {"first_stage": {"fingerprint": self.first_stage}} if self.first_stage else {}
         return {
             "framing": self.framing,
             "bundle": {"name": self.bundle, "fingerprint": self.bundle_fingerprint},
+            **first,
             "codebook": {"name": self.codebook, "fingerprint": self.codebook_fingerprint},
             "options": dict(self.options),
         }

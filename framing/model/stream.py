@@ -90,7 +90,7 @@ def with_language(model: Model, label: str, item: Item, options: Options) -> Ite
 
 def _failure(path: str, document: Document, reason: Reason, message: str) -> Failure:
     where = None if document.id == Path(path).name else document.id
-    return Failure(path, reason, message, where)
+    return Failure(path, reason, message, where, document.id)
 
 
 def _batches(items: Iterable[tuple[str, Item]], single: bool) -> Iterator[list[tuple[str, Item]]]:

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from framing.model.scored import Provenance, ScoredDocument
+from framing.text.cells import cell
 from framing.text.document import Failure
 
 SCHEMA = "framing.scored/1"
@@ -25,8 +26,6 @@ _DECIMALS = 6
 _COLUMNS = (
     "document_id", "title", "source", "date", "start", "end", "kind", "text", "labels", "unsure",
 )  # fmt: skip
-# A spreadsheet runs a cell that begins with one of these as a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 Results = Iterable[ScoredDocument | Failure]
 
@@ -61,7 +60,7 @@ def write_csv(
     """Write a row for each passage; documents that failed have none.
 
     Text that a spreadsheet would take for a formula (it begins with ``=``, ``+``, ``-``, ``@``, a
-    tab or a carriage return) gets an apostrophe in front. `labels` and `unsure` are joined by
+    tab or a line break) gets an apostrophe in front. `labels` and `unsure` are joined by
     ``;``; a column ``p_<label>`` holds the calibrated probability of each label.
     """
     buffer = io.StringIO(newline="")
@@ -72,7 +71,7 @@ def write_csv(
     for result in results:
         if isinstance(result, ScoredDocument):
             for row in _passage_rows(result):
-                writer.writerow([_cell(value) for value in (*row, model)])
+                writer.writerow([cell(value) for value in (*row, model)])
         out.write(buffer.getvalue().encode())
         buffer.seek(0)
         buffer.truncate()
@@ -105,17 +104,10 @@ def _passage_rows(scored: ScoredDocument) -> Iterator[tuple[Any, ...]]:
             passage.end,
             str(passage.kind),
             passage.text,
-            ";".join(passage.labels),
-            ";".join(passage.unsure),
+            passage.labels,
+            passage.unsure,
             *map(_rounded, passage.probabilities.values()),
         )
-
-
-def _cell(value: Any) -> Any:
-    """`value` as a CSV cell that no spreadsheet takes for a formula."""
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return value
 
 
 def _rounded(value: Any) -> Any:

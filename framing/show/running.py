@@ -106,10 +106,25 @@ def overview_lines(seen: Overview) -> list[str]:
     return lines
 
 
+def plan_json(plan: Plan, workers: int) -> str:
+    """What a run would read, and how long it would take, as a line of JSON."""
+    fields = {
+        "event": "plan",
+        "files": plan.files,
+        "bytes": plan.bytes,
+        "hidden": plan.hidden,
+        **_overview_fields(plan.overview),
+        "workers": workers,
+        "documents_a_second": round(plan.documents_a_second, 2),
+        "passages_a_second": round(plan.passages_a_second, 1),
+        "seconds": None if plan.seconds is None else round(plan.seconds),
+    }
+    return orjson.dumps(fields).decode()
+
+
 def plan_lines(plan: Plan, workers: int) -> list[str]:
     """What a run would read, and how long it would take."""
-    hidden = f" ({plural(plan.hidden, 'hidden entry')} left out)" if plan.hidden else ""
-    hidden = hidden.replace("entrys", "entries")
+    hidden = f" ({_hidden(plan.hidden)})" if plan.hidden else ""
     lines = [
         f"{plural(plan.files, 'file')}, {plan.bytes / 1e6:,.1f} MB, "
         f"{_expected(plan.overview.documents, plan.overview.exact)}{hidden}",
@@ -141,6 +156,10 @@ def _roles(columns: Columns | None) -> list[tuple[str, str]]:
     """What is read from where; nothing for a table without text."""
     roles = ("text", "title", "id", "source", "date", "author")
     return [(role, name) for role in roles if (name := getattr(columns, role, None)) is not None]
+
+
+def _hidden(entries: int) -> str:
+    return f"{plural(entries, 'hidden entry')} left out".replace("entrys", "entries")
 
 
 def _expected(documents: int, exact: bool) -> str:
@@ -185,6 +204,7 @@ def _summary_lines(summary: Summary) -> list[str]:
         f"{summary.rows_in:,} rows in = {counts.scored:,} scored{copies} + "
         f"{counts.errors:,} errors",
         f"{plural(counts.passages, 'passage')} in {summary.out}",
+        *([f"{_hidden(summary.hidden)} of the input"] if summary.hidden else []),
     ]
     if not now:
         return [*lines, "all of it was there already"]
@@ -220,6 +240,7 @@ def _summary_fields(summary: Summary) -> dict[str, Any]:
         **summary.counts.to_dict(),
         "before": summary.before.to_dict(),
         "shards": summary.shards,
+        "hidden": summary.hidden,
         "seconds": round(summary.seconds, 1),
     }
 

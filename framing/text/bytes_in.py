@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
@@ -21,15 +21,22 @@ _CHUNK = 1 << 16
 
 
 class Unreadable(Exception):  # noqa: N818 - a reason on its way to becoming a Failure
-    """Why a file, or one place in it, cannot be read."""
+    """Why a file, or one place in it, cannot be read; `fields` are what a bad row still tells."""
 
-    def __init__(self, reason: Reason, message: str, where: str | None = None) -> None:
+    def __init__(
+        self,
+        reason: Reason,
+        message: str,
+        where: str | None = None,
+        fields: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(message)
-        self.reason, self.message, self.where = reason, message, where
+        self.reason, self.message, self.where, self.fields = reason, message, where, fields or {}
+        self.id: str | None = None
 
     def failure(self, path: str) -> Failure:
         """Say it about a file."""
-        return Failure(path, self.reason, self.message, self.where)
+        return Failure(path, self.reason, self.message, self.where, self.id)
 
 
 def chunks(path: Path | None, compression: str | None) -> Iterator[bytes]:

@@ -74,12 +74,14 @@ class Failure:
     """A document that could not be read, and what to do about it.
 
     `where` is the position inside the file ("line 7", "row 12", "page 3"), or None for the file.
+    `id` is the document's own id, where that could be read.
     """
 
     path: str
     reason: Reason
     message: str
     where: str | None = None
+    id: str | None = None
 
     def __str__(self) -> str:
         place = f"{self.path}, {self.where}" if self.where else self.path

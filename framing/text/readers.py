@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import chain, islice
@@ -106,6 +107,14 @@ def is_table(path: Path) -> bool:
     return _what(path).kind in _TABLES
 
 
+def is_archive(path: Path) -> bool:
+    """Whether a file, by its name, is a web archive, which a corpus run reads page by page."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] in _COMPRESSIONS:
+        suffixes.pop()
+    return suffixes[-1:] == [".warc"] or suffixes[-2:] == [".warc", ".wet"]
+
+
 def columns_of(path: Path, choice: Choice) -> Columns | None:
     """The columns found in a table; None where there is no text among them, or no table at all."""
     try:
@@ -163,12 +172,27 @@ def _what(path: Path | None) -> _What:
 def _read(path: Path | None, name: str, choice: Choice) -> Iterator[Document | Unreadable]:
     """Take the file for what its name says, or its beginning where the name says nothing."""
     what = _what(path)
+    if path is not None:
+        _refuse_corpus(path)
     rows = _rows(path, what, choice)
     if rows is not None:
         yield from _documents(rows, name, choice)
     else:
         data = read_all(_not_empty(chunks(path, what.compression)))
         yield read_whole(data, what.kind, name, what.suffix)
+
+
+def _refuse_corpus(path: Path) -> None:
+    """Send what only a corpus run reads there."""
+    how = f"score all of it with framing run {path} -o OUT"
+    with suppress(OSError):  # whoever opens it says why it cannot be
+        if path.is_dir():
+            raise Unreadable(
+                Reason.IS_DIRECTORY,
+                f"this is a directory: {how}, or name the files in it, as in DIR/*",
+            )
+        if is_archive(path) and path.is_file():
+            raise Unreadable(Reason.UNSUPPORTED, f"this is a web archive: {how}")
 
 
 def _rows(path: Path | None, what: _What, choice: Choice) -> Iterator[Record | Unreadable] | None:
@@ -218,10 +242,20 @@ def _documents(
             if isinstance(row, Record):
                 raise _no_column(row, choice)
     for row in chain(head, rows):
-        if isinstance(row, Record):
-            yield _document(row, name, choice)
-        else:
-            yield row
+        made = _document(row, name, choice) if isinstance(row, Record) else row
+        if isinstance(made, Unreadable):
+            made.id = _own_id(row, columns)
+        yield made
+
+
+def _own_id(row: Record | Unreadable, columns: Columns | None) -> str | None:
+    """The id in a row that is no document."""
+    names = list(row.fields)
+    if columns is None or columns.id not in names:
+        return None
+    if isinstance(row, Unreadable) and names.index(columns.id) > names.index(columns.text):
+        return None  # too many fields: what stands behind the text may be a part of it
+    return _field(row.fields, columns.id) or None
 
 
 class _Head(NamedTuple):

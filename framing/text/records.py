@@ -164,6 +164,7 @@ def csv_rows(
                 f"{len(row)} fields where the header has {len(names)}: quote texts that hold "
                 f"{delimiter!r}",
                 where,
+                dict(zip(names, row, strict=False)),
             )
         else:
             short = (f"{len(row)} fields where the header has {len(names)}",)

@@ -8,7 +8,7 @@ where sentences end, into parts of about 75 words.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import ceil
@@ -139,6 +139,14 @@ def segment(
     return passages
 
 
+def titled(document: Document, passages: Sequence[Passage]) -> Document:
+    """The document with the headline that its text begins with for a title, if it has no other."""
+    if document.title or not passages or passages[0].kind is not Kind.HEADLINE:
+        return document
+    headline = document.text[passages[0].start : passages[0].end]
+    return replace(document, title=" ".join(headline.split()))
+
+
 def _lines(text: str, title: str | None) -> list[_Line]:
     """List the lines that show something, each with its kind by its marker."""
     lines = []
@@ -217,7 +225,8 @@ def _repeats(text: str, headline: _Line, following: _Line) -> bool:
         _EDGES.sub("", " ".join(text[line.start : line.end].split()).casefold())
         for line in (headline, following)
     )
-    if headline.kind is not Kind.HEADLINE or len(again.split()) < 3 or not title.startswith(again):
+    said = len(again.split())
+    if headline.kind is not Kind.HEADLINE or not 3 <= said <= 60 or not title.startswith(again):
         return False
     return title == again or _SITE.fullmatch(title, len(again)) is not None
 

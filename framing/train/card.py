@@ -22,8 +22,8 @@ def render_card(name: str, codebook: Codebook, records: Mapping[str, Record]) ->
     Parameters
     ----------
     records
-        By name: "training" always; "metrics" (an evaluation), "audit" and "benchmarks" where they
-        were measured.
+        By name: "training" always; "metrics" (an evaluation), "audit", "first_stage" and
+        "benchmarks" where they were measured.
     """
     training = records["training"]
     parts = [
@@ -38,6 +38,7 @@ def render_card(name: str, codebook: Codebook, records: Mapping[str, Record]) ->
         _training(training),
         _measured("Figures", records.get("metrics"), _UNSEEN),
         _measured("Behaviour", records.get("audit"), _AUDIT),
+        *([_measured("Fast runs", fast, _FAST)] if (fast := records.get("first_stage")) else []),
         _measured("Other people's labels", records.get("benchmarks"), _BENCHMARKS),
         _LIMITS,
     ]
@@ -50,7 +51,8 @@ def keep_record(folder: Path, what: str, record: Record) -> None:
     Parameters
     ----------
     what
-        "metrics", "audit" or "benchmarks"; `record` holds a Markdown "table" and the figures.
+        "metrics", "audit", "first_stage" or "benchmarks"; `record` holds a Markdown "table" and
+        the figures.
 
     Raises
     ------
@@ -145,6 +147,10 @@ The labels describe wording and attribution."""
 _UNSEEN = "Thresholds and calibration never saw these passages."
 _AUDIT = (
     "What `framing audit` measures: passages of our own, before and after one thing is changed."
+)
+_FAST = (
+    "`framing run --fast` lets a small first stage decide the passages that it is certain of, and"
+    " hands the rest to the encoder. What it gives up, on outlets that it never saw:"
 )
 _BENCHMARKS = "Public data sets, none of them trained on; intervals by document where one is named."
 

@@ -132,7 +132,14 @@ def train(
     return Trained(out, record, held_out)
 
 
-def _require(what: str, modules: Sequence[str], extra: str) -> None:
+def require(what: str, modules: Sequence[str], extra: str) -> None:
+    """Refuse to begin without the modules that it needs.
+
+    Raises
+    ------
+    TrainingError
+        Names those that are missing, and the extra that has them.
+    """
     missing = ", ".join(name for name in modules if find_spec(name) is None)
     if missing:
         raise TrainingError(
@@ -143,7 +150,7 @@ def _require(what: str, modules: Sequence[str], extra: str) -> None:
 def _fit_baseline(
     examples: Examples, held_out: Sequence[str], files: Path, seed: int
 ) -> tuple[Floats, dict[str, Any]]:
-    _require("the baseline", ("sklearn",), "sklearn")
+    require("the baseline", ("sklearn",), "sklearn")
     texts, targets = examples.draw(np.random.default_rng([seed, 0]))
     model = Tfidf.fit(texts, targets, ~np.isnan(targets), seed)
     model.save(files)
@@ -161,7 +168,7 @@ def _fit_encoder(
     staging: Path,
     on_step: Callable[[Progress], None],
 ) -> tuple[Floats, dict[str, Any]]:
-    _require("fine-tuning", ("torch", "transformers", "onnx", "onnxscript"), "train")
+    require("fine-tuning", ("torch", "transformers", "onnx", "onnxscript"), "train")
     from framing.train.export import export_onnx, round_weights
     from framing.train.finetune import finetune
     from framing.train.start import architecture, start_from

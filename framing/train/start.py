@@ -106,7 +106,8 @@ def _from_bundle(bundle: Bundle) -> Start:
     encoder = AutoModel.from_config(config)  # type: ignore[no-untyped-call]
     weights = _weights(bundle.files[MODEL])
     _fill(encoder, {k.removeprefix(_ENCODER): v for k, v in weights.items() if _is_body(k)}, bundle)
-    tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(bundle.path / TOKENIZER))
+    file = str(bundle.path / TOKENIZER)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_file=file)  # type: ignore[no-untyped-call]
     tokenizer.backend_tokenizer.no_truncation()
     head = {k.removeprefix("head."): v for k, v in weights.items() if k.startswith("head.")}
     name = f"{bundle.name} ({bundle.fingerprint[:12]})"

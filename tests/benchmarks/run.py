@@ -61,7 +61,9 @@ def write(documents: list[Document], path: Path) -> None:
     pq.write_table(pa.Table.from_pylist(rows), path)
 
 
-def run(path: Path, out: Path, model: str, workers: int, cores: list[int]) -> dict[str, float]:
+def run(
+    path: Path, out: Path, model: str, workers: int, cores: list[int], *more: str
+) -> dict[str, float]:
     """One `framing run` on these cores: documents, passages, seconds, peak megabytes of memory."""
     command = [sys.executable, "-m", "framing", "run", path, "-o", out, "-m", model]
     process = subprocess.Popen(
@@ -73,6 +75,7 @@ def run(path: Path, out: Path, model: str, workers: int, cores: list[int]) -> di
             "64",
             "--any-language",
             "--log-json",
+            *more,
         ],
         stderr=subprocess.PIPE,
         text=True,
