@@ -202,6 +202,12 @@ def test_a_passage_needs_one_value_to_be_broken_down_by():
         agreement(codes, by="wave")
 
 
+@pytest.mark.parametrize("column", ["document", "id", "coder", "label0"])
+def test_what_makes_up_the_figures_cannot_break_them_down(column):
+    with pytest.raises(AgreementError, match=f"column '{column}' cannot be used with --by"):
+        agreement(coded([[1, 0], [1, 1]]), by=column)
+
+
 # --- files ------------------------------------------------------------------------------------
 
 ONE = """id,document,coder,round,alarm,hope
@@ -318,10 +324,14 @@ def test_coded_passages_are_read_packed_too(tmp_path):
         ({"x.csv": "id,alarm\na,1\n", "./x.csv": "id,alarm\na,1\n"}, "x.csv: is named twice"),
         ({"x.xlsx.gz": b"", "y.csv": b""}, r"x.xlsx.gz: not a file .* packed \(.gz, .zst\)"),
         ({"x.csv": "id,coder,alarm\n"}, "x.csv: holds no passages"),
+        ({"x.csv": None, "y.csv": "id,alarm\na,1\n"}, "x.csv: no such file: check the name"),
     ],
 )  # fmt: skip
 def test_refusals_are_one_line_with_file_and_row(tmp_path, files, message):
-    paths = [write(tmp_path, name, content) for name, content in files.items()]
+    paths = [
+        tmp_path / name if content is None else write(tmp_path, name, content)
+        for name, content in files.items()
+    ]
     book = write(tmp_path, "weather.yaml", YAML)
     result = invoke(*paths, "--codebook", book)
     assert result.exit_code == 2
@@ -344,10 +354,22 @@ def test_the_table_of_the_example():
     assert lines[0] == "coders.csv: 20 passages of 4 documents, coded by two or more of 3 coders"
     row = next(line.split() for line in lines if "commentary" in line)
     assert row == ["commentary", "20", "23%", ".80", ".93", ".85"]
+    # of four documents
+    assert lines[lines.index(next(x for x in lines if "commentary" in x)) + 1].split() == ["–"] * 3
+    assert "for fewer than 10 documents" in " ".join(lines)
     assert [line.split() for line in lines if line.split()[:1] == ["anna"]] == [
         ["anna", "ben", "20", ".86"],
         ["anna", "chidi", "16", ".93"],
     ]
+
+
+def test_bounds_below_nought_have_a_minus_and_no_nought(tmp_path):
+    rows = [f"{i},{coder},{int(i == at)}" for i in range(12) for coder, at in (("a", 0), ("b", 1))]
+    path = write(tmp_path, "x.csv", "\n".join(["id,coder,alarm", *rows]) + "\n")
+    result = invoke(path, "--codebook", write(tmp_path, "weather.yaml", YAML))
+    assert re.search(r"−\.\d\d–(−?\.|1\.)\d\d ", result.stdout), result.stdout
+    assert "-" not in result.stdout
+    assert "0.0" not in result.stdout
 
 
 def test_json_holds_every_figure_and_undefined_ones_as_null(tmp_path):

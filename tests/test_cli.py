@@ -1,5 +1,6 @@
 """The command line: what it prints, where, and how it ends."""
 
+import csv
 import gzip
 import json
 import os
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -114,6 +116,56 @@ def test_what_fails_takes_one_line_and_the_rest_is_scored(run, article, tmp_path
     assert len(lines) == 3
     assert all(line.startswith(f"framing: {tmp_path}") for line in lines)
     assert "Traceback" not in err
+
+
+def test_files_of_one_name_are_told_apart_by_path(run, tmp_path):
+    paths = [
+        tmp_path / name for name in ("one/a.txt", "art/a.txt", "b.txt", "one/c.jsonl", "c.jsonl")
+    ]
+    for path in paths:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps({"text": ENGLISH}) if path.suffix == ".jsonl" else ENGLISH)
+    one, art, _, record, other = map(str, paths)
+    expected = [one, art, "b.txt", f"{record}#1", f"{other}#1"]
+    _, out, _ = run("score", *paths, "-f", "json")
+    assert [document["id"] for document in json.loads(out)["documents"]] == expected
+    _, out, _ = run("score", *paths, "-f", "csv")
+    assert (
+        list(dict.fromkeys(row["document_id"] for row in csv.DictReader(StringIO(out)))) == expected
+    )
+    _, out, _ = run("score", *paths)
+    assert {"one/a.txt", "art/a.txt"} <= {"/".join(x.split("/")[-2:]) for x in out.split()}
+    assert out.count("one/a.txt") == 1
+
+
+def test_a_failure_of_files_of_one_name_names_each_once(run, tmp_path):
+    paths = [tmp_path / name for name in ("one/a.txt", "art/a.txt")]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_text(FRENCH, encoding="utf-8")
+    _, _, err = run("score", *paths, "-f", "csv")
+    assert [err.count(str(path)) for path in paths] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("form", "several", "told"),
+    [
+        ("table", True, True),
+        ("table", False, False),
+        ("csv", False, True),
+        ("json", True, False),
+        ("jsonl", True, False),
+    ],
+)
+def test_evidence_that_will_not_be_shown_is_said_so(run, article, tmp_path, form, several, told):
+    other = tmp_path / "b.txt"
+    other.write_text(ENGLISH)
+    _, _, err = run("score", article, *[other] * several, "--evidence", "-f", form)
+    assert ("evidence is shown for one article, or with --format json" in err) is told
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(json.dumps({"text": ENGLISH}))
+    _, _, err = run("score", rows, "--evidence", "-f", form)
+    assert bool(err) is (form in ("table", "csv"))
 
 
 @pytest.mark.parametrize("missing", [True, False])
@@ -290,6 +342,9 @@ def test_standard_input(tmp_path):
     done = in_process("score", "-", "-f", "csv", input=ENGLISH)
     assert (done.returncode, done.stderr) == (0, "")
     assert ENGLISH in done.stdout
+    lines = (json.dumps({"id": name, "text": ENGLISH}) + "\n" for name in "ab")
+    done = in_process("score", "-", "-f", "jsonl", input="".join(lines))
+    assert [json.loads(line).get("id") for line in done.stdout.splitlines()] == [None, "a", "b"]
 
 
 def test_a_reader_that_leaves_early_is_met_in_silence(tmp_path):

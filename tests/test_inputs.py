@@ -3,12 +3,14 @@
 import gzip
 import io
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
 from framing.corpus.inputs import (
     InputError,
+    Lack,
     Page,
     Unread,
     estimate,
@@ -398,3 +400,16 @@ def test_an_overview_of_the_sources(tmp_path):
         (None, 2, "c.csv"),
     ]
     assert (seen.documents, seen.exact, seen.unseen) == (21, True, 0)
+    assert seen.shapes[1].why
+
+
+def test_files_that_take_a_package_that_is_not_there(tmp_path, monkeypatch):
+    for name in ("a.txt", "b.PDF", "c.pdf.gz", "w.warc"):
+        put(tmp_path / name)
+    monkeypatch.setitem(sys.modules, "pypdfium2", None)
+    found = find_sources([str(tmp_path)]).sources
+    expected = Lack("pdf", 2, str(tmp_path / "b.PDF"))
+    assert overview(found[:3], PLAIN).lacking == (expected,)
+    monkeypatch.setitem(sys.modules, "warcio", None)
+    with pytest.raises(InputError, match=r"w\.warc takes .*framing\[warc,pdf\]"):
+        find_sources([str(tmp_path / name) for name in ("b.PDF", "w.warc")])

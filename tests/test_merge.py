@@ -121,14 +121,14 @@ def test_nothing_is_merged_into_another_run_or_a_folder_of_something_else(tmp_pa
     parts = divided(tmp_path, 2)
     other = make_run(tmp_path / "other", per_shard=4)
     before = written(other)
-    with pytest.raises(RunRefused, match=r"begun with another options\.documents"):
+    with pytest.raises(RunRefused, match=r"begun otherwise \(--shard-documents"):
         merge(parts, other)
     assert written(other) == before
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     with pytest.raises(RunRefused, match=r"holds thesis.txt"):
         merge(parts, tmp_path / "mine")
-    with pytest.raises(RunRefused, match="begun with another part"):
+    with pytest.raises(RunRefused, match=r"begun otherwise \(--shard: "):
         merge(parts, parts[0])
 
 
@@ -137,7 +137,7 @@ def test_the_command_tells_what_it_joined(tmp_path):
     command = [sys.executable, "-m", "framing", "merge", *parts, "-o", tmp_path / "out"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "11 documents = 10 scored + 0 copies + 1 errors" in done.stdout
+    assert "11 documents = 10 scored + 0 copies + 1 error;" in done.stdout
     refused = subprocess.run(command[:4] + command[5:], capture_output=True, text=True)
     assert refused.returncode == 2
     assert refused.stderr.count("\n") == 1

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import json
 import random
+import re
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -81,6 +84,59 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sys, "stdin", stream)
         (document,) = read("-")
         assert (document.id, document.text) == ("stdin", text)
+
+
+RECORDS = b'{"id": "a", "text": "One is open."}\n{"id": "b", "text": "Two is shut."}\n'
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstd.compress, codecs.BOM_UTF8.__add__])
+@pytest.mark.parametrize(
+    ("content", "ids"),
+    [
+        (RECORDS, ["a", "b"]),
+        (b"\n" + RECORDS + b"{broken\n", ["a", "b", None]),
+        (b'[{"id": "a",\n "text": "One is open."}]', ["a"]),
+        (b'{"id": "a",\n "text": "One is open."}', ["a"]),
+        (b"{sic} One is open.\nTwo.", ["stdin"]),
+        (b"[1] One is open.", ["stdin"]),
+        (b"[1, 2]", ["stdin"]),
+    ],
+)
+def test_records_on_standard_input(
+    monkeypatch: pytest.MonkeyPatch,
+    pack: Callable[[bytes], bytes],
+    content: bytes,
+    ids: list[str | None],
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(pack(content))))
+    assert [item.id for item in read_documents("-")] == ids
+
+
+def test_a_long_first_record_on_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = json.dumps({"text": PROSE * 1000}).encode() + b"\n"
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(line * 3)))
+    assert len(list(read_documents("-"))) == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "standard input is empty: check what is piped in"),
+        (b" \n", "there are no words in it: check what is piped in"),
+        (gzip.compress(PROSE.encode())[:-9], "the gzip data ends too early: check what is piped"),
+        (b"\x1f\x8bgarbage", "this is not sound gzip data: check what is piped in"),
+        (b"PAR1 rest", "not text but Parquet: check what is piped in, or save it as a file and"),
+        (b'{"text": "\xe2\x80\x9c\xe2\x80\x9d \xff"}\n', "as utf-8: turn it into UTF-8 first"),
+    ],
+)
+def test_errors_of_standard_input_speak_of_it(
+    monkeypatch: pytest.MonkeyPatch, content: bytes, message: str
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    (failure,) = read_documents("-")
+    assert isinstance(failure, Failure)
+    assert message in failure.message
+    assert not re.search("suffix|saved|copy", failure.message)
 
 
 def test_read_raises_the_first_failure(write: Write) -> None:

@@ -161,6 +161,43 @@ def test_no_text_column_is_one_failure_that_lists_the_columns(
     assert failure.where is None
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", "text,body\n1,One is open.\n2.5,Two is shut.\n"),
+        ("a.jsonl", '{"text": 1, "body": "One is open."}\n{"text": 2, "body": "Two is shut."}\n'),
+    ],
+)
+def test_a_column_of_numbers_is_no_text(write: Write, name: str, content: str) -> None:
+    path = write(name, content)
+    assert [d.text for d in documents(read_documents(path))] == ["One is open.", "Two is shut."]
+    failure = only_failure(path, text_column="text")
+    assert failure.reason is Reason.NO_TEXT_COLUMN
+    assert failure.message.startswith(
+        "column 'text' holds numbers or dates, not text; it has text, body"
+    )
+
+
+def test_a_text_may_begin_with_a_number(write: Write) -> None:
+    first, second = documents(read_documents(write("a.csv", "text,body\n1984,x\nIt is shut.,y\n")))
+    assert (first.text, second.text) == ("1984", "It is shut.")
+    assert second.metadata == {"body": "y"}
+
+
+def test_a_column_of_another_type_is_no_text(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = tmp_path / "a.parquet"
+    table = {"content": pa.array([0, 1], pa.timestamp("s")), "passage": [0, 1]}
+    pq.write_table(pa.table(table | {"story": ["One is open.", "Two is shut."]}), path)
+    assert [d.text for d in documents(read_documents(path))] == ["One is open.", "Two is shut."]
+    pq.write_table(pa.table(table), path)
+    failure = only_failure(path)
+    assert failure.reason is Reason.NO_TEXT_COLUMN
+    assert "column 'content' holds numbers or dates" in failure.message
+
+
 # --- CSV --------------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 
 import pytest
 from reading import (
@@ -122,6 +123,36 @@ def test_binary_files(write: Write, name: str, content: bytes, hint: str) -> Non
     failure = only_failure(write(name, content))
     assert failure.reason is Reason.BINARY
     assert hint in failure.message
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_bytes_behind_a_byte_order_mark_are_no_text(write: Write, seed: int) -> None:
+    noise = random.Random(seed).randbytes(600).decode("utf-16-le", "ignore")
+    failure = only_failure(write("a.txt", b"\xff\xfe" + noise.encode("utf-16-le")))
+    assert failure.reason is Reason.BINARY
+    assert "characters of no script in use, read as utf-16" in failure.message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ok",
+        "Hi 😀😀😀",
+        "\ue001 OK",
+        "Привет, мир",
+        "नमस्ते दुनिया",
+        "ສະບາຍດີ",
+        "መልካም ቀን",
+        "日本国憲法の前文",
+        "중요한 연설",
+        "中华人民共和国",
+        "粵語係我哋嘅母語嚟㗎",
+        "ꆈꌠꉙ",
+        "ᏣᎳᎩ",
+    ],
+)
+def test_any_script_is_read_from_utf16(write: Write, text: str) -> None:
+    assert read(write("a.txt", text.encode("utf-16")))[0].text == text
 
 
 # --- web pages --------------------------------------------------------------------------------

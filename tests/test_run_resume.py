@@ -41,12 +41,18 @@ def _changed(field):
 
 
 @pytest.mark.parametrize(
-    "field", ["unit", "min_confidence", "documents", "include_text", "columns.text"]
+    ("field", "words"),
+    [
+        ("unit", "--unit: paragraph then, sentence now"),
+        ("min_confidence", "--min-confidence: not given then, 0.9 now"),
+        ("documents", "--shard-documents: 16 then, 17 now"),
+        ("include_text", "--include-text: not given then, given now"),
+        ("columns.text", "--text-column: not given then, body now"),
+    ],
 )
-def test_another_option_is_refused_by_name(copy_of, corpus, bundle, field):
+def test_another_option_is_refused_by_name(copy_of, corpus, bundle, field, words):
     was = written(copy_of)
-    words = rf"another options\.{field} \(--.*\): .* then, .* now.*--restart"
-    with pytest.raises(RunRefused, match=words):
+    with pytest.raises(RunRefused, match=rf"begun otherwise \({words}\): .*--restart"):
         run([str(corpus)], copy_of, model=bundle, options=_changed(field))
     assert written(copy_of) == was
 
@@ -76,12 +82,12 @@ def test_another_input_bundle_version_or_part_is_refused_by_name(
     refused(r"input file a\.jsonl: there then, absent now", str(changed))
     make_bundle(tmp_path / "other", max_tokens=16)
     refused(
-        r"another bundle \(--model\): tiny \(\w{12}…\) then, tiny \(\w{12}…\) now",
+        r"--model: tiny \(\w{12}…\) then, tiny \(\w{12}…\) now",
         model=str(tmp_path / "other"),
     )
-    refused(r"another part", part=(1, 2))
+    refused(r"--shard: 1/1 then, 1/2 now", part=(1, 2))
     monkeypatch.setattr("framing.corpus.environment.__version__", "9.9")
-    refused(r"another framing: 0\.1\.0 then, 9\.9 now")
+    refused(r"\(framing: 0\.1\.0 then, 9\.9 now")
     assert written(copy_of) == was
 
 
@@ -99,16 +105,16 @@ def test_all_that_differs_is_named_at_once(tmp_path, copy_of, corpus, bundle):
             part=(1, 2),
         )
     for what in (
-        "another bundle (--model): tiny (",
-        "another options.unit (--unit): paragraph then, sentence now",
-        "another options.columns.id (--id-column): null then, b now",
-        "another part (--shard): [1, 1] then, [1, 2] now",
-        "another input file pages/000.txt: there then, absent now",
-        "another state of 5 more input files: as in sources.jsonl then, another now",
-        "; put that back, name another folder after -o, or begin anew with --restart",
+        "--model: tiny (",
+        "; --unit: paragraph then, sentence now; ",
+        "; --id-column: not given then, b now; ",
+        "; --shard: 1/1 then, 1/2 now; ",
+        "input file pages/000.txt: there then, absent now",
+        "state of 5 more input files: as in sources.jsonl then, another now",
+        "): put that back, name another folder after -o, or begin anew with --restart",
     ):
         assert what in str(refused.value)
-    assert "framing" not in str(refused.value).split("was begun with")[1]  # what is as it was
+    assert "framing" not in str(refused.value).split("was begun otherwise")[1]  # what is as it was
     assert "\n" not in str(refused.value)
 
 

@@ -94,9 +94,11 @@ def merge(
     interruption the same command goes on.
     """
     from framing.corpus.merge import merge as join
+    from framing.show.plain import plural
 
     done = join(parts, output)
+    copies = plural(done.copies, "copy").replace("copys", "copies")
     print(
-        f"wrote {output}: {done.documents:,} documents = {done.scored:,} scored + "
-        f"{done.copies:,} copies + {done.errors:,} errors; {done.passages:,} passages"
+        f"wrote {output}: {plural(done.documents, 'document')} = {done.scored:,} scored + "
+        f"{copies} + {plural(done.errors, 'error')}; {plural(done.passages, 'passage')}"
     )

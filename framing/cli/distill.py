@@ -68,8 +68,9 @@ def distill(
     from framing.train.distill import distil
 
     told = Distilling(sys.stderr, time.monotonic)
+    sources = find_sources(inputs).sources
     drawn = draw(
-        find_sources(inputs).sources,
+        sources,
         Choice(text=text_column, source=source_column),
         passages,
         language=open_bundle(find_bundle(model)).language,
@@ -85,8 +86,9 @@ def distill(
         on_scored=told.scored,
         on_step=lambda p: told.step(p.epoch, p.epochs, p.step, p.steps, p.loss),
     )
-    table = promise_markdown(done.promise.to_dict())
-    keep_record(done.folder, "first_stage", {**done.promise.to_dict(), "table": table})
+    record = {**done.promise.to_dict(), "articles": [source.name for source in sources]}
+    table = promise_markdown(record)
+    keep_record(done.folder, "first_stage", {**record, "table": table})
     print(table)
     print(
         f"wrote {done.folder}; what was learned is kept in {done.kept}, for the same command with "

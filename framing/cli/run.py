@@ -6,6 +6,7 @@ import re
 import sys
 from enum import StrEnum
 from functools import partial
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -155,6 +156,7 @@ def run(
     if out is None and not dry_run:
         fail(WRONG_USE, "name the folder to write to: -o FOLDER")
     part = _part(shard)
+    processes = _engine(engine, ray_address)
 
     from framing.corpus.run import plan
     from framing.corpus.run import run as score_corpus
@@ -195,7 +197,7 @@ def run(
             workers=workers or (0 if engine is EngineName.ray else available_cores()),
             part=part,
             restart=restart,
-            engine=_engine(engine, ray_address),
+            engine=processes,
             on_overview=running.overview,
             on_progress=running.state,
         )
@@ -214,6 +216,8 @@ def run(
 def _engine(name: EngineName, address: str | None) -> Engine:
     """What makes the processes that score."""
     if name is EngineName.ray:
+        if find_spec("ray") is None:
+            fail(WRONG_USE, '--engine ray needs Ray: pip install "framing[ray]"')
         from framing.corpus.on_ray import RayPool
 
         return partial(RayPool, address=address)

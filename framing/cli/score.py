@@ -51,7 +51,7 @@ def score(
             metavar="PATH...",
             show_default=False,
             help="Articles to score: .txt .md .html .pdf, or many in one .jsonl .csv .parquet, "
-            "each also as .gz or .zst; - for standard input.",
+            "each also as .gz or .zst; - for standard input, one article or JSON Lines.",
         ),
     ] = None,
     example: Annotated[
@@ -73,7 +73,11 @@ def score(
     ] = None,
     evidence: Annotated[
         bool,
-        typer.Option("--evidence", help="Show the words that led to each label (much slower)."),
+        typer.Option(
+            "--evidence",
+            help="Show the words that led to each label (much slower); of many articles only in "
+            "json and jsonl.",
+        ),
     ] = False,
     min_confidence: MinConfidence = None,
     any_language: AnyLanguage = False,
@@ -91,6 +95,8 @@ def score(
     form = format or format_of(output, _FORMATS, Format.table)
     if output is not None:
         check_output(output, chosen)
+    if evidence:
+        _say_where_evidence_is(chosen, form)
 
     loaded = _loaded(model)
     from framing.model.stream import Options
@@ -119,11 +125,24 @@ def _loaded(bundle: str) -> Model:
         return loading.result()
 
 
+def _say_where_evidence_is(paths: list[str], form: Format) -> None:
+    """Warn where evidence is found at length and not shown."""
+    from framing.text.readers import is_table
+
+    several = len(paths) > 1 or is_table(Path(paths[0]))
+    if form == Format.csv or (form == Format.table and several):
+        print(
+            "framing: evidence is shown for one article, or with --format json or jsonl: leave "
+            "--evidence out to be faster",
+            file=sys.stderr,
+        )
+
+
 def _score(
     model: Model, paths: list[str], options: Options, form: Format, output: str | None
 ) -> list[Failure]:
     """Score `paths` and write the results; return the failures, each told on stderr."""
-    from framing.model.stream import provenance, score_files
+    from framing.model.stream import ids_of, provenance, score_files
     from framing.show.plain import printable
     from framing.show.progress import Progress
     from framing.show.records import write_csv, write_json, write_jsonl
@@ -139,7 +158,8 @@ def _score(
             yield result
 
     progress = Progress(len(paths), sys.stderr)
-    results = told(progress.documents(score_files(model, progress.files(paths), options)))
+    scored = score_files(model, progress.files(paths), options, ids_of(paths))
+    results = told(progress.documents(scored))
     origin = provenance(model, options)
     with writing(output) as out:
         match form:

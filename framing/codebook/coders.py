@@ -119,7 +119,10 @@ def _rows(
     path: Path, coder: str, names: Sequence[str], *, alone: bool
 ) -> tuple[list[_Row], list[str]]:
     """The rows of a file, and which of its columns hold codes."""
-    table = read_rows(path)
+    try:
+        table = read_rows(path)
+    except FileNotFoundError:
+        raise CodedError("no such file: check the name") from None
     columns = columns_of(table)
     has = ", ".join(columns)
     if alone and CODER not in columns:

@@ -15,6 +15,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -105,7 +106,8 @@ def find_sources(inputs: Sequence[str]) -> Found:
     Raises
     ------
     InputError
-        An input is not there, is no file, or nothing was found at all.
+        An input is not there, is no file, nothing was found at all, or nothing that can be read
+        without a package that is not installed.
     """
     found: dict[Path, _Named] = {}
     hidden = 0
@@ -118,11 +120,43 @@ def find_sources(inputs: Sequence[str]) -> Found:
                 found.setdefault(file.resolve(), _Named(file, name, place.as_posix()))
     if not found:
         raise InputError(f"no files in {', '.join(inputs)}: name files, or folders that hold some")
+    lacking = lacks([file.path for file in found.values()])
+    if sum(lack.files for lack in lacking) == len(found):
+        extras = ",".join(lack.extra for lack in lacking)
+        raise InputError(
+            f"reading {lacking[0].example} takes one more package, and there is nothing else to "
+            f'read: pip install "framing[{extras}]"'
+        )
     sources = [
         Source(number, name, path, *_measured(path))
         for number, (path, name) in enumerate(_uniquely(found.values()))
     ]
     return Found(tuple(sources), hidden)
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """An extra that is not installed, how many files cannot be read without, and the first."""
+
+    extra: str
+    files: int
+    example: str
+
+
+def lacks(paths: Collection[Path]) -> tuple[Lack, ...]:
+    """Find out for which files, by their names, an extra is missing."""
+    found = []
+    for extra, package, needs in _EXTRAS:
+        if find_spec(package) is None and (files := [path for path in paths if needs(path)]):
+            found.append(Lack(extra, len(files), _printable(str(files[0]))))
+    return tuple(found)
+
+
+def _is_pdf(path: Path) -> bool:
+    return re.search(r"\.pdf(\.gz|\.zst)?$", path.name, re.IGNORECASE) is not None
+
+
+_EXTRAS = (("warc", "warcio", is_archive), ("pdf", "pypdfium2", _is_pdf))
 
 
 class _Named(NamedTuple):

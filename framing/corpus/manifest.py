@@ -275,21 +275,21 @@ def check_pins(out: Path, old: Mapping[str, Any], new: Mapping[str, Any], source
     Raises
     ------
     RunRefused
-        Names every field that differs, with its old and new value.
+        Names every option or field that differs, with its old and new value.
     """
     was, now = dict(_flat(_named(old))), dict(_flat(_named(new)))
     changed: list[_Change] = [
-        (_told(field), was.get(field, "absent"), now.get(field, "absent"))
+        _change(field, was.get(field, "absent"), now.get(field, "absent"))
         for field in was | now
         if not field.startswith("sources.") and was.get(field) != now.get(field)
     ]
     if old.get("sources") != new["sources"]:
         changed += _changed_sources(out, sources)
     if changed:
-        named = (f"another {what}: {_short(a)} then, {_short(b)} now" for what, a, b in changed)
+        named = (f"{what}: {_short(a)} then, {_short(b)} now" for what, a, b in changed)
         raise RunRefused(
-            f"{out} was begun with {'; '.join(named)}; put that back, name another folder after "
-            "-o, or begin anew with --restart"
+            f"{out} was begun otherwise ({'; '.join(named)}): put that back, name another folder "
+            "after -o, or begin anew with --restart"
         )
 
 
@@ -309,14 +309,26 @@ def _named(pins: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _told(field: str) -> str:
-    """The field, and the option that sets it."""
+def _change(field: str, was: Any, now: Any) -> _Change:
+    """What differs, in the words of the command line where an option sets it."""
     option = _OPTIONS.get(field.split("[")[0])
     if option is None and field.startswith("options.columns."):
         option = f"--{field.rpartition('.')[2]}-column"
     elif option is None and field.startswith("options."):
         option = "--" + field.removeprefix("options.").replace("_", "-")
-    return f"{field} ({option})" if option else field
+    return (option, _given(was), _given(now)) if option else (field, was, now)
+
+
+def _given(value: Any) -> Any:
+    """A value as it stands after an option."""
+    match value:
+        case None | False | "absent":
+            return "not given"
+        case True:
+            return "given"
+        case [part, parts]:
+            return f"{part}/{parts}"
+    return value
 
 
 def _changed_sources(out: Path, sources: bytes) -> list[_Change]:

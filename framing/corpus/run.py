@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,11 +25,11 @@ from framing.corpus.manifest import COPIES, Entry, Progress, RunRefused
 from framing.corpus.roles import Feed, Task
 from framing.corpus.scoring import RunOptions, Scoring, open_for, provenance
 from framing.corpus.session import held
-from framing.corpus.survey import Overview, overview
+from framing.corpus.survey import Overview, check_columns, overview
 from framing.corpus.tables import SCHEMA, Counts
 from framing.corpus.work import Done, Pool
 from framing.model.bundle import Bundle
-from framing.text.columns import Choice
+from framing.text.document import Failure, Reason
 
 Part = tuple[int, int]
 Tell = Callable[[Counts], None]
@@ -48,6 +48,7 @@ Engine = Callable[[Task, Feed, int], AbstractContextManager[Results]]
 
 _NONE = Counts()
 _PLAN_SECONDS = 10.0
+_PLAN_INTERVAL = 0.5  # less tells nothing of the rate
 _PLAN_DOCUMENTS = 8  # to a shard, so that figures come soon
 
 
@@ -69,8 +70,8 @@ class State:
         The documents and passages among them from earlier sessions.
     expected, exact
         How many documents there are in all, and whether that is counted or estimated.
-    seconds
-        Since the phase began.
+    seconds, committed
+        Since the phase began, until now and until the last shard was committed.
     """
 
     phase: str
@@ -79,23 +80,26 @@ class State:
     expected: int | None = None
     exact: bool = False
     seconds: float = 0.0
+    committed: float = 0.0
 
     @property
     def documents_a_second(self) -> float:
         """In this session."""
-        return _rate(self.counts.documents - self.before.documents, self.seconds)
+        return _rate(self.counts.documents - self.before.documents, self.committed)
 
     @property
     def passages_a_second(self) -> float:
         """In this session."""
-        return _rate(self.counts.passages - self.before.passages, self.seconds)
+        return _rate(self.counts.passages - self.before.passages, self.committed)
 
     @property
     def seconds_left(self) -> float | None:
         """How long it will take from here, at this rate; None while nobody can say."""
         if self.expected is None or not self.documents_a_second:
             return None
-        return max(0, self.expected - self.counts.documents) / self.documents_a_second
+        left = max(0, self.expected - self.counts.documents) / self.documents_a_second
+        waited = self.seconds - self.committed
+        return left - waited if left >= waited else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,7 @@ class Summary:
 
     `counts` are of the whole run, `before` those that earlier sessions had done, `hidden` how many
     hidden files and folders were left out of the input, `seconds` of this session, `reasons` how
-    many errors there are of each reason.
+    many errors there are of each reason, most frequent first, and `examples` the first of each.
     """
 
     out: Path
@@ -115,6 +119,7 @@ class Summary:
     hidden: int
     seconds: float
     reasons: Mapping[str, int]
+    examples: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +205,7 @@ def run(
         seen = None
         if old is None:
             seen = overview(sources, options.columns)
-            _check_columns(options.columns, seen)
+            check_columns(options.columns, seen)
             manifest.start(out, pins, listed)
         else:
             manifest.check_pins(out, old, pins, listed)
@@ -227,7 +232,7 @@ def run(
             manifest.complete(out, progress)
     counts = progress.counts
     seconds = time.monotonic() - began
-    reasons = _reasons(out) if counts.errors else {}
+    reasons, examples = _errors(out)
     return Summary(
         out,
         counts.documents,
@@ -237,6 +242,7 @@ def run(
         found.hidden,
         seconds,
         reasons,
+        examples,
     )
 
 
@@ -251,36 +257,46 @@ def plan(
 
     Raises
     ------
-    InputError, BundleError, PoolBroken
+    RunRefused, InputError, BundleError, PoolBroken
         As for :func:`run`.
     """
     options = options or RunOptions()
     bundle = open_for(model, options)
     found = find_sources(inputs)
     seen = overview(found.sources, options.columns)
+    check_columns(options.columns, seen)
     feed = Feed(found.sources, options.columns, documents=_PLAN_DOCUMENTS)
-    total, first = _NONE, _NONE
+    came: list[tuple[float, Counts]] = []
+    total = _NONE
     with Pool(Scoring(model, bundle.fingerprint, options), feed, workers) as pool:
-        began = last = since = time.monotonic()
+        began = time.monotonic()
         for done in pool.results():
             if done is not None:
-                last = time.monotonic()
                 total += done.result.counts
-                if not first.documents:  # from here on the workers are at work
-                    first, since = total, last
+                came.append((time.monotonic() - began, total))
             if total.documents and time.monotonic() - began > _PLAN_SECONDS:
                 break
-    if total.documents == first.documents:  # all in one shard: the start is part of it
-        first, since = _NONE, began
     size = sum(source.size for source in found.sources)
     return Plan(
         len(found.sources),
         size,
         found.hidden,
         seen,
-        _rate(total.documents - first.documents, last - since),
-        _rate(total.passages - first.passages, last - since),
+        *_pace(came, workers),
     )
+
+
+def _pace(came: Sequence[tuple[float, Counts]], workers: int) -> tuple[float, float]:
+    """Documents and passages a second, by when each shard came, with the sums up to it.
+
+    The start, with the shard that each worker began with, is left out where as many come after it.
+    """
+    (start, before), (ended, total) = came[min(workers, len(came)) - 1], came[-1]
+    if len(came) < 2 * workers or ended - start < _PLAN_INTERVAL:
+        start, before = 0.0, _NONE
+    seconds = ended - start
+    documents, passages = total.documents - before.documents, total.passages - before.passages
+    return _rate(documents, seconds), _rate(passages, seconds)
 
 
 def _score(out: Path, pool: Results, progress: Progress, tell: Tell) -> Progress:
@@ -316,9 +332,15 @@ def _find_copies(out: Path, pool: Results, tell: Tell) -> None:
 def _telling(on_progress: Callable[[State], None], state: State) -> Tell:
     """Keep `on_progress` told of how a phase that begins now stands."""
     began = time.monotonic()
-    return lambda counts: on_progress(
-        replace(state, counts=counts, seconds=time.monotonic() - began)
-    )
+
+    def tell(counts: Counts) -> None:
+        nonlocal state
+        seconds = time.monotonic() - began
+        committed = state.committed if counts == state.counts else seconds
+        state = replace(state, counts=counts, seconds=seconds, committed=committed)
+        on_progress(state)
+
+    return tell
 
 
 # --- what a run is a function of --------------------------------------------------------------
@@ -355,24 +377,21 @@ def _check_apart(inputs: Sequence[str], out: Path) -> None:
             raise RunRefused(f"{out} lies in the input {given}: name a folder elsewhere after -o")
 
 
-def _check_columns(named: Choice, seen: Overview) -> None:
-    """Refuse columns that no table of the input has: a slip of the pen, before hours go by."""
-    wanted = [f"{role} from {name!r}" for role, name in asdict(named).items() if name is not None]
-    if wanted and seen.shapes and not any(shape.columns for shape in seen.shapes):
-        raise RunRefused(
-            f"no table of the input can be read with {', '.join(wanted)}: name columns that "
-            f"{seen.shapes[0].example} has, or none"
-        )
-
-
-def _reasons(out: Path) -> dict[str, int]:
-    """How many errors there are of each reason, the most frequent first."""
+def _errors(out: Path) -> tuple[dict[str, int], dict[str, str]]:
+    """How many errors there are of each reason, the most frequent first, and one of each."""
     import pyarrow.parquet as pq
 
     found: Counter[str] = Counter()
+    examples: dict[str, str] = {}
     for path in sorted((out / "errors").glob("*.parquet")):
-        found.update(pq.read_table(path, columns=["reason"])["reason"].to_pylist())
-    return dict(found.most_common())
+        columns = ["reason", "source_file", "where", "message"]
+        for row in pq.read_table(path, columns=columns).to_pylist():
+            reason, *failure = (row[column] for column in columns)
+            found[reason] += 1
+            if reason not in examples:
+                name, where, message = failure
+                examples[reason] = str(Failure(name, Reason(reason), message, where))
+    return dict(found.most_common()), examples
 
 
 def _rate(count: int, seconds: float) -> float:

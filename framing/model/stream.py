@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -48,26 +49,40 @@ def provenance(model: Model, options: Options) -> Provenance:
     return Provenance.of(model, asdict(options))
 
 
+def ids_of(paths: Iterable[str]) -> dict[str, str]:
+    """What documents without an id are called, by path: the file's name, where no other has it."""
+    names = {path: Path(path).name for path in paths}
+    count = Counter(names.values())
+    return {path: name if count[name] == 1 else path for path, name in names.items()}
+
+
 def score_files(
-    model: Model, paths: Iterable[str | os.PathLike[str]], options: Options
+    model: Model,
+    paths: Iterable[str | os.PathLike[str]],
+    options: Options,
+    ids: Mapping[str, str] | None = None,
 ) -> Iterator[ScoredDocument | Failure]:
     """Read and score `paths` one after the other; "-" is standard input.
 
     Yields a scored document or a failure for each document, in reading order. A document in a
     language that the model does not read is a failure, or with `options.any_language` is scored
-    with a warning.
+    with a warning. `ids` are those of :func:`ids_of`; the files' names without it.
     """
-    for batch in _batches(_read(model, paths, options), single=options.evidence):
+    for batch in _batches(_read(model, paths, options, ids or {}), single=options.evidence):
         yield from score_batch(model, batch, options)
 
 
 def _read(
-    model: Model, paths: Iterable[str | os.PathLike[str]], options: Options
+    model: Model,
+    paths: Iterable[str | os.PathLike[str]],
+    options: Options,
+    ids: Mapping[str, str],
 ) -> Iterator[tuple[str, Item]]:
     """Every item with the path it came from."""
     for path in paths:
         label = "stdin" if path == "-" else os.fspath(path)
-        for item in read_documents(path, text_column=options.text_column):
+        called = ids.get(label)
+        for item in read_documents(path, text_column=options.text_column, called=called):
             yield label, with_language(model, label, item, options)
 
 
@@ -89,7 +104,7 @@ def with_language(model: Model, label: str, item: Item, options: Options) -> Ite
 
 
 def _failure(path: str, document: Document, reason: Reason, message: str) -> Failure:
-    where = None if document.id == Path(path).name else document.id
+    where = None if document.id in (Path(path).name, path) else document.id
     return Failure(path, reason, message, where, document.id)
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from framing.model.metrics import Estimate
-from framing.show.evaluation import MEAN, stacked
+from framing.show.evaluation import MEAN
 from framing.show.plain import percent, plural, printable
 from framing.study.agreement import FIGURES, Agreement, Figures
 
@@ -22,8 +22,10 @@ LEGEND = (
     "full agreement, 0 what chance would give; by his convention .80 and more is reliable, .667 to "
     ".80 allows tentative conclusions. agreement: share of pairs of codes that are equal. F1: of "
     "yes, one coder against another. –: not defined, as nobody said yes (or nobody no); left out "
-    "of the mean. Ranges: 95 % intervals, resampling documents; none where no resample differs."
+    "of the mean. Ranges: 95 % intervals, resampling documents; none where no resample differs, "
+    "and – for fewer than 10 documents, which say too little about others."
 )
+FEWEST_DOCUMENTS = 10
 
 
 def agreement_tables(agreement: Agreement) -> RenderableType:
@@ -35,34 +37,51 @@ def agreement_tables(agreement: Agreement) -> RenderableType:
         f"{plural(len(agreement.coders), 'coder')}"
     )
     rows = [*part.labels.items(), (MEAN, part.mean)]
-    shown: list[RenderableType] = [Text(overview, "bold"), _figures("label", rows)]
+    shown: list[RenderableType] = [
+        Text(overview, "bold"),
+        _figures("label", rows, [part.documents] * len(rows)),
+    ]
     if len(agreement.parts) > 1:
-        shown.append(_figures("passages", [(p.name, p.mean) for p in agreement.parts]))
+        means = [(p.name, p.mean) for p in agreement.parts]
+        shown.append(_figures("passages", means, [p.documents for p in agreement.parts]))
     if len(agreement.coders) > 2:
         shown.append(_pairs(agreement))
     return Group(*shown, Text(LEGEND, "dim"))
 
 
-def _figures(head: str, rows: Iterable[tuple[str, Figures]]) -> Table:
+def _figures(head: str, rows: Iterable[tuple[str, Figures]], documents: Iterable[int]) -> Table:
     table = _table([head], HEADS)
-    for name, figures in rows:
-        cells: list[str | Estimate] = [
-            f"{figures.passages:,}",
-            "–" if math.isnan(figures.yes) else percent(figures.yes),
-            *(getattr(figures, figure) for figure in FIGURES),
-        ]
-        drawn = (stacked(cell, column) for cell, column in zip(cells, HEADS, strict=True))
-        table.add_row(Text(printable(name)), *drawn, style="bold" if name == MEAN else "")
+    for (name, figures), count in zip(rows, documents, strict=True):
+        yes = "–" if math.isnan(figures.yes) else percent(figures.yes)
+        drawn = (_stacked(getattr(figures, figure), count) for figure in FIGURES)
+        style = "bold" if name == MEAN else ""
+        table.add_row(Text(printable(name)), f"{figures.passages:,}", yes, *drawn, style=style)
     return table
+
+
+def _stacked(found: Estimate, documents: int) -> Text:
+    """A figure with its interval below it, where documents are enough for one."""
+    text = Text(_number(found.value))
+    if math.isnan(found.low):
+        return text
+    few = documents < FEWEST_DOCUMENTS
+    return text.append("\n–" if few else f"\n{_number(found.low)}–{_number(found.high)}", "dim")
+
+
+def _number(value: float) -> str:
+    """Two digits, without the nought before the point."""
+    if math.isnan(value):
+        return "–"
+    digits = f"{abs(value):.2f}".removeprefix("0")
+    return f"−{digits}" if value < 0 and digits != ".00" else digits
 
 
 def _pairs(agreement: Agreement) -> Table:
     """The pairs with the most passages in common."""
     table = _table(["coder", "and"], ["n", "mean α"])
     for pair in agreement.pairs[:PAIRS_SHOWN]:
-        alpha = Estimate(pair.alpha, math.nan, math.nan, pair.passages, "")
         names = (Text(printable(coder)) for coder in pair.coders)
-        table.add_row(*names, f"{pair.passages:,}", stacked(alpha, "α"))
+        table.add_row(*names, f"{pair.passages:,}", _number(pair.alpha))
     more = len(agreement.pairs) - PAIRS_SHOWN
     if more > 0:
         table.caption = f"and {plural(more, 'pair')} more: --json has them all"

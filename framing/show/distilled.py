@@ -6,10 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
 _PAUSE = 10.0  # seconds between two lines
+_NAMED = 20  # files of articles
 
 
 def promise_markdown(promise: Mapping[str, Any]) -> str:
-    """The figures of a first stage, from `Promise.to_dict`."""
+    """The figures of a first stage, from `Promise.to_dict` and the names of the `articles`."""
+    names = promise["articles"]
+    more = f" and {len(names) - _NAMED:,} files more" if len(names) > _NAMED else ""
     point, (measured, learned, chosen) = promise["point"], promise["passages"]
     quick, slow = promise["speeds"]
     lines = [
@@ -25,7 +28,7 @@ def promise_markdown(promise: Mapping[str, Any]) -> str:
         "",
         f"Measured on {measured:,} passages of {len(promise['outlets']):,} outlets, learned from "
         f"{learned:,} passages of others; what it may keep was chosen on {chosen:,} of others "
-        "again.",
+        f"again. None was coded; they are drawn from {', '.join(names[:_NAMED])}{more}.",
         "",
         "| if it kept | agreement | passages with no change | yes for no | times as fast |",
         "|---|---|---|---|---|",

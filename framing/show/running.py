@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any, TextIO
 
 import orjson
@@ -103,6 +104,11 @@ def overview_lines(seen: Overview) -> list[str]:
         lines.append(
             f"{printable(shape.example)}{others}: {', '.join(read) or 'no text column found'}"
         )
+    for lack in seen.lacking:
+        lines.append(
+            f"{plural(lack.files, 'file')} such as {printable(lack.example)} cannot be read "
+            f'without one more package: pip install "framing[{lack.extra}]"'
+        )
     return lines
 
 
@@ -126,7 +132,7 @@ def plan_lines(plan: Plan, workers: int) -> list[str]:
     """What a run would read, and how long it would take."""
     hidden = f" ({_hidden(plan.hidden)})" if plan.hidden else ""
     lines = [
-        f"{plural(plan.files, 'file')}, {plan.bytes / 1e6:,.1f} MB, "
+        f"{plural(plan.files, 'file')}, {_size(plan.bytes)}, "
         f"{_expected(plan.overview.documents, plan.overview.exact)}{hidden}",
         *overview_lines(plan.overview),
     ]
@@ -158,8 +164,16 @@ def _roles(columns: Columns | None) -> list[tuple[str, str]]:
     return [(role, name) for role in roles if (name := getattr(columns, role, None)) is not None]
 
 
+def _size(count: int) -> str:
+    return f"{count / 1e6:,.1f} MB" if count >= 1e6 else f"{count / 1e3:,.1f} kB"
+
+
 def _hidden(entries: int) -> str:
     return f"{plural(entries, 'hidden entry')} left out".replace("entrys", "entries")
+
+
+def _copies(count: int) -> str:
+    return plural(count, "copy").replace("copys", "copies")
 
 
 def _expected(documents: int, exact: bool) -> str:
@@ -182,7 +196,7 @@ def _stands(state: State) -> str:
         return f"{_PHASES['copies']}: {counts.documents:,}{of}{_left(state)}"
     if counts.documents == state.before.documents:
         return f"{counts.documents:,}{of} so far; the first shard is being scored"
-    copies = f", {plural(counts.copies, 'copy')}".replace("copys", "copies")
+    copies = f", {_copies(counts.copies)}"
     return (
         f"{counts.documents:,}{of}, {plural(counts.passages, 'passage')}"
         f"{copies if counts.copies else ''}, {plural(counts.errors, 'error')}; "
@@ -199,24 +213,29 @@ def _summary_lines(summary: Summary) -> list[str]:
     counts, before = summary.counts, summary.before
     now, passages = counts.documents - before.documents, counts.passages - before.passages
     seconds = max(summary.seconds, 1e-9)
-    copies = f" + {counts.copies:,} copies" if counts.copies else ""
+    copies = f" + {_copies(counts.copies)}" if counts.copies else ""
     lines = [
-        f"{summary.rows_in:,} rows in = {counts.scored:,} scored{copies} + "
-        f"{counts.errors:,} errors",
+        f"{plural(summary.rows_in, 'row')} in = {counts.scored:,} scored{copies} + "
+        f"{plural(counts.errors, 'error')}",
         f"{plural(counts.passages, 'passage')} in {summary.out}",
         *([f"{_hidden(summary.hidden)} of the input"] if summary.hidden else []),
     ]
-    if not now:
-        return [*lines, "all of it was there already"]
-    lines.append(
-        f"{plural(now, 'document')} in {duration(seconds)}: {now / seconds:,.1f} documents/s, "
-        f"{passages / seconds:,.0f} passages/s"
-    )
-    if counts.errors:
-        why = ", ".join(f"{count:,} {reason}" for reason, count in summary.reasons.items())
+    if now:
         lines.append(
-            f"errors: {why}; a row each: framing export {summary.out} -o errors.csv --table errors"
+            f"{plural(now, 'document')} in {duration(seconds)}: {now / seconds:,.1f} documents/s, "
+            f"{passages / seconds:,.0f} passages/s"
         )
+    elif summary.rows_in:
+        lines.append("all of it was there already")
+    else:
+        lines.append("this part holds no documents: the input has fewer shards than parts")
+    if counts.errors:
+        lines.append(
+            f"errors, a row each: framing export {summary.out} -o errors.csv --table errors"
+        )
+        for reason, count in summary.reasons.items():
+            such = "" if count == 1 else "such as "
+            lines.append(f"  {count:,} {reason}: {such}{printable(summary.examples[reason])}")
     return lines
 
 
@@ -242,6 +261,8 @@ def _summary_fields(summary: Summary) -> dict[str, Any]:
         "shards": summary.shards,
         "hidden": summary.hidden,
         "seconds": round(summary.seconds, 1),
+        "reasons": dict(summary.reasons),
+        "examples": dict(summary.examples),
     }
 
 
@@ -253,4 +274,5 @@ def _overview_fields(seen: Overview) -> dict[str, Any]:
             {"example": shape.example, "files": shape.files, "columns": dict(_roles(shape.columns))}
             for shape in seen.shapes
         ],
+        "lacking": [asdict(lack) for lack in seen.lacking],
     }

@@ -138,7 +138,9 @@ def _full(scored: ScoredDocument, look: _Look) -> RenderableType:
 def _source_line(scored: ScoredDocument, look: _Look) -> Text:
     d = scored.document
     # What has no id of its own is called after its file.
-    file = None if d.file is None or d.id.startswith(PurePath(d.file).name) else d.file
+    file = d.file
+    if file is not None and d.id.startswith((file, PurePath(file).name)):
+        file = None
     known = [d.source, d.date, d.author, file, d.id]
     return Text(look.dot.join(printable(part) for part in known if part), GREY)
 

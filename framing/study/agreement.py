@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from framing.codebook.coders import Codes
+from framing.codebook.coded import DOCUMENT, ID, LABELS, TEXT
+from framing.codebook.coders import CODER, Codes
 from framing.model.metrics import METHOD, Estimate
 from framing.study.evaluate import parts_by
 from framing.study.resample import Resamples, estimate
@@ -285,6 +286,11 @@ def _values(codes: Codes, by: str) -> list[str]:
     """Each passage's value in a column; empty where none of its rows has one."""
     if by not in codes.columns:
         has = ", ".join(codes.columns) or "no columns beside ids and codes"
+        if by in (ID, TEXT, DOCUMENT, CODER, LABELS, *codes.labels):
+            raise AgreementError(
+                f"column {by!r} cannot be used with --by, which takes a column beside ids, "
+                f"documents, coders and codes; it has {has}"
+            )
         raise AgreementError(f"no column {by!r} to break figures down by; it has {has}")
     values = [""] * len(codes.ids)
     for i, value in zip(codes.passage, codes.columns[by], strict=True):

@@ -118,9 +118,18 @@ def _scalar(schema: pa.Schema) -> list[str]:
     return [field.name for field in schema if not pa.types.is_nested(field.type)]
 
 
+def _is_text(kind: pa.DataType) -> bool:
+    """Whether a type is none of numbers, dates and truth values."""
+    import pyarrow as pa
+
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return not (pa.types.is_primitive(kind) or pa.types.is_decimal(kind))
+
+
 def _records(names: list[str], batches: Iterator[pa.RecordBatch]) -> Iterator[Record | Unreadable]:
     number = 0
     for batch in batches:
+        typed = frozenset(f.name for f in batch.schema if not _is_text(f.type))
         for cells in zip(*map(_as_bytes, batch.columns), strict=True):
             number += 1
             where = f"row {number}"
@@ -128,7 +137,7 @@ def _records(names: list[str], batches: Iterator[pa.RecordBatch]) -> Iterator[Re
                 yield Unreadable(Reason.TOO_LARGE, too_long("the row"), where)
             else:
                 fields = dict(zip(names, map(_decoded, cells), strict=True))
-                yield Record(number, where, fields)
+                yield Record(number, where, fields, typed=typed)
 
 
 def _as_bytes(column: pa.Array) -> list[bytes | None]:

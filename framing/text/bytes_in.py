@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, Protocol
 
 from framing.text.document import Failure, Reason
 
@@ -18,6 +18,7 @@ MAX_RATIO = 500
 
 _RATIO_FROM_BYTES = 8 * 2**20
 _CHUNK = 1 << 16
+_PACKED = ((b"\x1f\x8b", "gz"), (b"\x28\xb5\x2f\xfd", "zst"))
 
 
 class Unreadable(Exception):  # noqa: N818 - a reason on its way to becoming a Failure
@@ -40,7 +41,14 @@ class Unreadable(Exception):  # noqa: N818 - a reason on its way to becoming a F
 
 
 def chunks(path: Path | None, compression: str | None) -> Iterator[bytes]:
-    """Yield the bytes of a file (None is standard input), decompressed, piece by piece.
+    """Yield the bytes of a file, decompressed, piece by piece.
+
+    Parameters
+    ----------
+    path
+        The file; None is standard input, which is unpacked where it begins as packed data does.
+    compression
+        "gz", "zst" or None, of a file.
 
     Raises
     ------
@@ -49,17 +57,12 @@ def chunks(path: Path | None, compression: str | None) -> Iterator[bytes]:
         whatever came before has been yielded by then.
     """
     if path is None:
-        yield from iter(lambda: sys.stdin.buffer.read(_CHUNK), b"")
+        piped = _Piped(sys.stdin.buffer)
+        yield from _unpacked(piped, piped.compression)
         return
     try:
         with path.open("rb") as file:
-            match compression:
-                case "gz":
-                    yield from _no_bomb(_gunzip(file), file)
-                case "zst":
-                    yield from _no_bomb(_unzstd(file), file)
-                case _:
-                    yield from iter(lambda: file.read(_CHUNK), b"")
+            yield from _unpacked(file, compression)
     except FileNotFoundError:
         raise Unreadable(Reason.NOT_FOUND, "no such file: check the name") from None
     except IsADirectoryError:
@@ -74,7 +77,47 @@ def chunks(path: Path | None, compression: str | None) -> Iterator[bytes]:
         ) from None
 
 
-def _no_bomb(pieces: Iterator[bytes], packed: IO[bytes]) -> Iterator[bytes]:
+class _Source(Protocol):
+    """What bytes are read from, and how far."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+    def tell(self) -> int: ...
+
+
+class _Piped:
+    """A stream that cannot go back: what it begins with is looked at first."""
+
+    def __init__(self, stream: _Source) -> None:
+        self._stream, self._waiting, self._taken = stream, stream.read(_CHUNK), 0
+
+    @property
+    def compression(self) -> str | None:
+        """The compression that its first bytes are the mark of."""
+        return next((c for magic, c in _PACKED if self._waiting.startswith(magic)), None)
+
+    def read(self, size: int, /) -> bytes:
+        """The next bytes, `size` of them or, at first, as many as were looked at."""
+        piece, self._waiting = self._waiting or self._stream.read(size), b""
+        self._taken += len(piece)
+        return piece
+
+    def tell(self) -> int:
+        """How many bytes were read."""
+        return self._taken
+
+
+def _unpacked(file: _Source, compression: str | None) -> Iterator[bytes]:
+    match compression:
+        case "gz":
+            yield from _no_bomb(_gunzip(file), file)
+        case "zst":
+            yield from _no_bomb(_unzstd(file), file)
+        case _:
+            yield from iter(lambda: file.read(_CHUNK), b"")
+
+
+def _no_bomb(pieces: Iterator[bytes], packed: _Source) -> Iterator[bytes]:
     """Pass on what unpacks to a size that text could have."""
     size = 0
     for piece in pieces:
@@ -101,7 +144,7 @@ def _damaged(kind: str) -> Unreadable:
     )
 
 
-def _gunzip(file: IO[bytes]) -> Iterator[bytes]:
+def _gunzip(file: _Source) -> Iterator[bytes]:
     unpacker = zlib.decompressobj(31)
     started = False
     for packed in iter(lambda: file.read(_CHUNK), b""):
@@ -127,7 +170,7 @@ def _gunzip(file: IO[bytes]) -> Iterator[bytes]:
             raise _cut_short("gzip")
 
 
-def _unzstd(file: IO[bytes]) -> Iterator[bytes]:
+def _unzstd(file: _Source) -> Iterator[bytes]:
     zstd = _zstd()
     unpacker = None
     for packed in iter(lambda: file.read(_CHUNK), b""):
@@ -152,6 +195,15 @@ def _zstd() -> Any:
     """The standard library's zstd, or its backport before Python 3.14."""
     name = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
     return import_module(name)
+
+
+def not_empty(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Pass pieces on; raises Unreadable where there is none."""
+    first = next(pieces, None)
+    if first is None:
+        raise Unreadable(Reason.EMPTY, "the file is empty: check that it was saved")
+    yield first
+    yield from pieces
 
 
 def read_all(pieces: Iterable[bytes], limit: int = MAX_FILE_BYTES) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from typing import Any
 
 # The first name that is there wins; letters and digits of it in lower case.
 _NAMES: dict[str, tuple[str, ...]] = {
@@ -74,6 +75,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     ),
     "author": ("author", "authors", "byline", "writer", "creator"),
 }
+_NUMBER = re.compile(r"[-+]?[\d.,]*\d[\d.,]*(e[-+]?\d+)?%?", re.IGNORECASE)
 _KNOWN = frozenset(name for names in _NAMES.values() for name in names)
 
 
@@ -116,11 +118,21 @@ def is_known(name: str) -> bool:
     return _key(name) in _KNOWN
 
 
+def is_number(value: Any) -> bool:
+    """Whether a cell holds a number, or one written out, and so no text."""
+    if isinstance(value, str):
+        return _NUMBER.fullmatch(value.strip()) is not None
+    return isinstance(value, (int, float))
+
+
 @lru_cache(maxsize=64)
-def find_columns(names: tuple[str, ...], choice: Choice) -> Columns | None:
+def find_columns(
+    names: tuple[str, ...], choice: Choice, no_text: frozenset[str] = frozenset()
+) -> Columns | None:
     """Find the columns among names, each where the user says; None without a text.
 
-    What the user chose and is not there stays None: keys of JSON objects come and go.
+    What the user chose and is not there stays None: keys of JSON objects come and go. Columns in
+    `no_text` are not taken for the text, whatever their name.
     """
     by_key: dict[str, str] = {}
     for name in names:
@@ -131,11 +143,13 @@ def find_columns(names: tuple[str, ...], choice: Choice) -> Columns | None:
             return chosen if chosen in names else None
         return next((by_key[key] for key in _NAMES[role] if key in by_key), None)
 
+    every = by_key
+    by_key = {key: name for key, name in every.items() if name not in no_text}
     text = find("text", choice.text)
     if text is None:
         return None
     claimed = {text, *choice.names}
-    by_key = {key: name for key, name in by_key.items() if name not in claimed}
+    by_key = {key: name for key, name in every.items() if name not in claimed}
     found = {role: find(role, getattr(choice, role, None)) for role in _NAMES if role != "text"}
     taken = {text, *found.values()}
     others = tuple(name for name in names if name not in taken)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import io
 import re
+import unicodedata
 from collections.abc import Iterator
 
 from framing.text.bytes_in import Unreadable
@@ -19,6 +20,8 @@ MAX_SNIFF_BYTES = 4 * 2**20
 
 _CHUNK = 1 << 16
 _DETECTION_BYTES = 1 << 16
+_NOISE_CHARACTERS = 4096
+_EAST_ASIAN = ("gb2312", "big5hkscs", "euc_jp", "euc_kr")
 
 
 class Pieces(io.RawIOBase):
@@ -154,6 +157,8 @@ def decode(data: bytes, declared: str | None = None) -> tuple[str, str]:
         raise _binary(
             "NUL bytes (the first at character {}): check the file".format(text.index("\0"))
         )
+    if encoding.startswith(("utf-16", "utf-32")) and _is_noise(text):
+        raise _binary(f"characters of no script in use, read as {encoding}: check the file")
     return text, encoding
 
 
@@ -277,6 +282,37 @@ def _undecodable(data: bytes, error: UnicodeDecodeError, encoding: str) -> Unrea
         "save the file as UTF-8",
         f"line {line}",
     )
+
+
+def _is_noise(text: str) -> bool:
+    """Whether text is bytes of another kind: nearly any pair of bytes is a character of UTF-16.
+
+    Three in ten random pairs are characters that nobody writes; of real text hardly one is.
+    """
+    sample = text[:_NOISE_CHARACTERS]
+    return sum(map(_is_rare, sample)) > max(1, 0.15 * len(sample))
+
+
+def _is_rare(character: str) -> bool:
+    """Unassigned, private or a control, or none that the encodings of its East Asian script have.
+
+    Only in the first plane, which pairs of random bytes rarely leave: emoji are newer than Python.
+    """
+    if character > "\uffff" or character in "\t\n\v\f\r\x1b":
+        return False
+    if unicodedata.category(character) in ("Cn", "Co", "Cc"):
+        return True
+    if not ("\u3400" <= character <= "\u9fff" or "\uac00" <= character <= "\ud7a3"):
+        return False
+    return not any(_writes(character, name) for name in _EAST_ASIAN)
+
+
+def _writes(character: str, encoding: str) -> bool:
+    try:
+        character.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 # --- what is not text -------------------------------------------------------------------------

@@ -13,10 +13,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from framing.text.arrow import arrow_rows, parquet_rows
-from framing.text.bytes_in import Unreadable, chunks, read_all
-from framing.text.columns import Choice, Columns, find_columns, is_known
+from framing.text.bytes_in import Unreadable, chunks, not_empty, read_all
+from framing.text.columns import Choice, Columns, find_columns, is_known, is_number
 from framing.text.document import Document, Failure, ReadError, Reason
-from framing.text.records import Record, csv_rows, json_file, json_lines, not_in
+from framing.text.piped import beginning, of_stdin
+from framing.text.records import (
+    Record,
+    begins_json_lines,
+    csv_rows,
+    holds_json,
+    json_file,
+    json_lines,
+    not_in,
+)
 from framing.text.whole import read_whole, under_title
 
 _COMPRESSIONS = {".gz": "gz", ".zst": "zst"}
@@ -53,7 +62,7 @@ def read(path: str | os.PathLike[str]) -> list[Document]:
     ----------
     path
         A .txt, .md, .html, .pdf, .json, .jsonl, .csv, .tsv, .parquet or .arrow file, packed as .gz
-        or .zst or not; "-" for standard input.
+        or .zst or not; "-" for standard input: one article, or JSON Lines, packed or not.
 
     Raises
     ------
@@ -69,7 +78,7 @@ def read(path: str | os.PathLike[str]) -> list[Document]:
 
 
 def read_documents(
-    path: str | os.PathLike[str], *, text_column: str | None = None
+    path: str | os.PathLike[str], *, text_column: str | None = None, called: str | None = None
 ) -> Iterator[Document | Failure]:
     """Read documents one at a time; what cannot be read becomes a `Failure` in its place.
 
@@ -80,11 +89,15 @@ def read_documents(
     text_column
         Which column of a table, or key of JSON objects, holds the text; found by its name
         otherwise.
+    called
+        What documents without an id of their own are called after; the file's name by default.
     """
     name = os.fspath(path)
-    file = None if name == "-" else Path(name)
-    label = name if file else "stdin"
-    return _told(label, lambda: _read(file, file.name if file else label, Choice(text=text_column)))
+    choice = Choice(text=text_column)
+    if name == "-":
+        return _told("stdin", lambda: _read_stdin("stdin", choice))
+    file = Path(name)
+    return _told(name, lambda: _read(file, called or file.name, choice))
 
 
 def read_named(path: Path, name: str, choice: Choice) -> Iterator[Document | Failure]:
@@ -162,24 +175,41 @@ class _What(NamedTuple):
     compression: str | None
 
 
-def _what(path: Path | None) -> _What:
-    suffixes = [] if path is None else [suffix.lower() for suffix in path.suffixes]
+def _what(path: Path) -> _What:
+    suffixes = [suffix.lower() for suffix in path.suffixes]
     compression = _COMPRESSIONS.get(suffixes[-1]) if suffixes else None
     suffix = "".join(suffixes[-2:-1] if compression else suffixes[-1:])
     return _What(_KINDS.get(suffix), suffix, compression)
 
 
-def _read(path: Path | None, name: str, choice: Choice) -> Iterator[Document | Unreadable]:
+def _read(path: Path, name: str, choice: Choice) -> Iterator[Document | Unreadable]:
     """Take the file for what its name says, or its beginning where the name says nothing."""
     what = _what(path)
-    if path is not None:
-        _refuse_corpus(path)
+    _refuse_corpus(path)
     rows = _rows(path, what, choice)
     if rows is not None:
         yield from _documents(rows, name, choice)
     else:
-        data = read_all(_not_empty(chunks(path, what.compression)))
+        data = read_all(not_empty(chunks(path, what.compression)))
         yield read_whole(data, what.kind, name, what.suffix)
+
+
+def _read_stdin(name: str, choice: Choice) -> Iterator[Document | Unreadable]:
+    """Take standard input for records of JSON where it begins with one, else for one document."""
+    try:
+        head, pieces = beginning(not_empty(chunks(None, None)))
+        if begins_json_lines(head):
+            documents = _documents(json_lines(pieces), name, choice)
+        else:
+            data = read_all(pieces)
+            if holds_json(data):
+                documents = _documents(json_file(iter([data])), name, choice)
+            else:
+                documents = iter([read_whole(data, None, name)])
+        for item in documents:
+            yield of_stdin(item) if isinstance(item, Unreadable) else item
+    except Unreadable as reason:
+        raise of_stdin(reason) from None
 
 
 def _refuse_corpus(path: Path) -> None:
@@ -195,11 +225,11 @@ def _refuse_corpus(path: Path) -> None:
             raise Unreadable(Reason.UNSUPPORTED, f"this is a web archive: {how}")
 
 
-def _rows(path: Path | None, what: _What, choice: Choice) -> Iterator[Record | Unreadable] | None:
+def _rows(path: Path, what: _What, choice: Choice) -> Iterator[Record | Unreadable] | None:
     """The rows of a table; None for another file."""
     if what.kind not in _TABLES:
         return None
-    pieces = _not_empty(chunks(path, what.compression))
+    pieces = not_empty(chunks(path, what.compression))
     known = partial(_is_column, choice=choice)
     match what.kind:
         case "jsonl":
@@ -210,17 +240,8 @@ def _rows(path: Path | None, what: _What, choice: Choice) -> Iterator[Record | U
             return csv_rows(pieces, None, known)
         case "tsv":
             return csv_rows(pieces, "\t", known)
-    assert path is not None
     next(pieces)
     return (parquet_rows if what.kind == "parquet" else arrow_rows)(path, what.compression)
-
-
-def _not_empty(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    first = next(pieces, None)
-    if first is None:
-        raise Unreadable(Reason.EMPTY, "the file is empty: check that it was saved")
-    yield first
-    yield from pieces
 
 
 def _is_column(name: str, choice: Choice) -> bool:
@@ -234,15 +255,15 @@ def _documents(
     rows: Iterator[Record | Unreadable], name: str, choice: Choice
 ) -> Iterator[Document | Unreadable]:
     """Turn rows into documents; a file without the columns asked for is one failure."""
-    head, columns, rows = _head(rows, choice)
+    head, columns, no_text, rows = _head(rows, choice)
     if not head:
         raise Unreadable(Reason.NO_TEXT, "there are no rows in it: check that it was saved")
     if columns is None:
         for row in head:
             if isinstance(row, Record):
-                raise _no_column(row, choice)
+                raise _no_column(row, choice, no_text)
     for row in chain(head, rows):
-        made = _document(row, name, choice) if isinstance(row, Record) else row
+        made = _document(row, name, choice, no_text) if isinstance(row, Record) else row
         if isinstance(made, Unreadable):
             made.id = _own_id(row, columns)
         yield made
@@ -259,10 +280,11 @@ def _own_id(row: Record | Unreadable, columns: Columns | None) -> str | None:
 
 
 class _Head(NamedTuple):
-    """The first rows, the columns found in them, and the rows after them."""
+    """The first rows, the columns found in them, those that hold no text, and the rows after."""
 
     rows: list[Record | Unreadable]
     columns: Columns | None
+    no_text: frozenset[str]
     rest: Iterator[Record | Unreadable]
 
 
@@ -271,14 +293,25 @@ def _head(rows: Iterator[Record | Unreadable], choice: Choice) -> _Head:
     rows = _ending_in_reason(rows)
     head: list[Record | Unreadable] = []
     names: dict[str, None] = {}
+    numbers: dict[str, bool] = {}  # whether all values of a column so far are
+    typed: frozenset[str] = frozenset()
     for row in islice(rows, _ROWS_TO_FIND_TEXT):
         head.append(row)
         if isinstance(row, Record):
             names |= dict.fromkeys(row.fields)
-            columns = find_columns(tuple(names), choice)
-            if columns is not None and names.keys() >= set(choice.names):
-                return _Head(head, columns, rows)
-    return _Head(head, None, rows)
+            typed |= row.typed
+            for name, value in row.fields.items():
+                if value is not None and value != "":
+                    numbers[name] = numbers.get(name, True) and is_number(value)
+            columns = find_columns(tuple(names), choice, typed)
+            sure = columns is not None and not numbers.get(columns.text)
+            if sure and names.keys() >= set(choice.names):
+                return _Head(head, columns, typed, rows)
+    no_text = typed | {name for name, only in numbers.items() if only}
+    columns = find_columns(tuple(names), choice, no_text)
+    if columns is None or columns.text in no_text or not names.keys() >= set(choice.names):
+        columns = None
+    return _Head(head, columns, no_text, rows)
 
 
 def _ending_in_reason(rows: Iterator[Record | Unreadable]) -> Iterator[Record | Unreadable]:
@@ -289,25 +322,34 @@ def _ending_in_reason(rows: Iterator[Record | Unreadable]) -> Iterator[Record | 
         yield reason
 
 
-def _no_column(row: Record, choice: Choice, where: str | None = None) -> Unreadable:
+def _no_column(
+    row: Record, choice: Choice, no_text: frozenset[str], where: str | None = None
+) -> Unreadable:
     names = list(row.fields)
     listed = ", ".join(names[:_MAX_NAMED_COLUMNS]) + (", ..." * (len(names) > _MAX_NAMED_COLUMNS))
     role, missing = next(
         ((role, name) for role, name in choice.named if name not in names), ("text", None)
     )
-    wanted = "looks like the text" if missing is None else f"is called {missing!r}"
+    wanted = (
+        "no column looks like the text" if missing is None else f"no column is called {missing!r}"
+    )
+    by_name = find_columns(tuple(names), choice)
+    if missing is None and by_name is not None and by_name.text in no_text:
+        wanted = f"column {by_name.text!r} holds numbers or dates, not text"
     return Unreadable(
         Reason.NO_TEXT_COLUMN,
-        f"no column {wanted}; it has {listed or 'none'}: name the right one with --{role}-column",
+        f"{wanted}; it has {listed or 'none'}: name the right one with --{role}-column",
         where,
     )
 
 
-def _document(row: Record, name: str, choice: Choice) -> Document | Unreadable:
+def _document(
+    row: Record, name: str, choice: Choice, no_text: frozenset[str]
+) -> Document | Unreadable:
     fields = row.fields
-    columns = find_columns(tuple(fields), choice)
+    columns = find_columns(tuple(fields), choice, no_text)
     if columns is None:
-        return _no_column(row, choice, row.where)
+        return _no_column(row, choice, no_text, row.where)
     body = fields[columns.text]
     if body is None or (isinstance(body, str) and not re.search(r"\w", body)):
         return Unreadable(

@@ -30,12 +30,16 @@ _HEADER_CHARACTERS = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One row: its number counting from 1 (for .jsonl its line), its place in words, its fields."""
+    """One row: its number counting from 1 (for .jsonl its line), its place in words, its fields.
+
+    `typed` are the fields that the file says are no text: numbers, dates, truth values.
+    """
 
     number: int
     where: str | None
     fields: Mapping[str, Any]
     warnings: tuple[str, ...] = ()
+    typed: frozenset[str] = frozenset()
 
 
 # --- JSON -------------------------------------------------------------------------------------
@@ -60,6 +64,23 @@ def json_lines(pieces: Iterator[bytes]) -> Iterator[Record | Unreadable]:
                 yield Record(number, where, _json_object(line), warnings)
             except Unreadable as reason:
                 yield Unreadable(reason.reason, reason.message, where)
+
+
+def begins_json_lines(head: bytes) -> bool:
+    """Whether the first line is a JSON object, whatever the encoding of its strings."""
+    return _is_json_object(head.partition(b"\n")[0].decode("utf-8", "replace"))
+
+
+def holds_json(data: bytes) -> bool:
+    """Whether data as a whole is a JSON object, or an array of objects."""
+    import orjson
+
+    try:
+        content = orjson.loads(data.decode("utf-8-sig", "replace"))
+    except orjson.JSONDecodeError:
+        return False
+    several = isinstance(content, list) and bool(content)
+    return isinstance(content, dict) or (several and all(isinstance(x, dict) for x in content))
 
 
 def json_file(pieces: Iterator[bytes]) -> Iterator[Record | Unreadable]:
