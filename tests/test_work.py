@@ -127,10 +127,10 @@ def test_an_archive_that_ends_its_reader_costs_its_rest(tmp_path, monkeypatch):
         import os, signal
         import framing.text.readers as readers
         plain = readers._document
-        def deadly(row, name, choice):
+        def deadly(row, name, *rest):
             if name == "b.jsonl" and row.number == 3:
                 os.kill(os.getpid(), signal.SIGKILL)
-            return plain(row, name, choice)
+            return plain(row, name, *rest)
         readers._document = deadly
         """)
     )
