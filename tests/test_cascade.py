@@ -74,11 +74,6 @@ def plain(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def corpus(tmp_path_factory):
-    return make_corpus(tmp_path_factory.mktemp("corpus") / "corpus")
-
-
-@pytest.fixture(scope="module")
 def full(tmp_path_factory, corpus, plain):
     out = tmp_path_factory.mktemp("full") / "out"
     run([str(corpus)], out, model=str(plain), options=FULL)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from framing.model.bundle import Bundle, find_bundle, open_bundle, rewrite_manifest
 from framing.model.calibration import Decisions
+from framing.model.classifier import DIGITS
 from framing.model.encoder import Encoder
 from framing.model.first_stage import FirstStage, risks_of_change
 from framing.model.manifest import FIRST_STAGE, MODEL, TOKENIZER
@@ -208,7 +209,7 @@ def _learned(
 
 def _decided(decisions: Decisions, logits: Floats) -> NDArray[np.int8]:
     """0 no, 1 yes, 2 unsure: what is written of these logits, (n, labels)."""
-    probabilities = np.round(decisions.calibrate(logits.astype(np.float32)), 6)
+    probabilities = np.round(decisions.calibrate(logits.astype(np.float32)), DIGITS)
     yes = decisions.yes(probabilities)
     return np.where(decisions.unsure(probabilities), 2, yes).astype(np.int8)
 
